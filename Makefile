@@ -1,0 +1,47 @@
+# Each target makes .venv first and installs what it needs into it.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A CPU build where there is no GPU: the plain index brings gigabytes of CUDA.
+TORCH ?= torch==2.13.0
+
+.PHONY: setup serve test check train eval release bench help
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+setup: .venv/.serve ## Install brandtox for serving
+
+.venv/.serve: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) -e .
+	touch $@
+
+.venv/.dev: .venv/.serve
+	$(PIP) "$(TORCH)"
+	$(PIP) -e '.[train,dev]'
+	touch $@
+
+serve: .venv/.serve ## Answer HTTP on 127.0.0.1:8000 (BRANDTOX_HOST, BRANDTOX_PORT)
+	$(BIN)/brandtox serve
+
+test: check ## All checks and the fast tests
+	$(BIN)/pytest
+
+check: .venv/.dev ## ruff, mypy --strict, import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+train: .venv/.dev ## Train a model (BRANDTOX_CORPORA: folder of public corpora)
+	$(BIN)/brandtox train
+
+eval: .venv/.dev ## Evaluate the released model, write docs/results.*
+	$(BIN)/brandtox evaluate
+
+release: .venv/.dev ## Export a trained model to model/released/, if it passes the gates
+	$(BIN)/brandtox release
+
+bench: .venv/.dev ## Speed and memory, as ratios; writes docs/speed.*
+	$(BIN)/python -m benchmarks.speed

@@ -1,0 +1,180 @@
+"""The classifier: texts in, verdicts out. Works without HTTP, a store or torch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from model.errors import ModelError
+from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS, YES_NO
+from model.language import detect_language, detect_script
+from model.manifest import BALANCED, MODEL, RELEASED, TOKENIZER, Manifest, load_manifest
+from model.preparation import prepare
+from model.verdict import Verdict
+from model.windows import (
+    Windows,
+    cut_windows,
+    merge_probabilities,
+    merge_vectors,
+    pad,
+    plan_batches,
+)
+
+_TOKEN_BUDGET = 1024
+_CHARS_PER_TOKEN = 40
+"""No text needs more characters than this per token that is read; the rest is not prepared."""
+
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class Classifier:
+    """A loaded model. Safe to share between threads.
+
+    One session runs on one thread each; `threads` batches run side by side, which is faster on a CPU
+    than one batch on all of them.
+    """
+
+    def __init__(
+        self, manifest: Manifest, session: ort.InferenceSession, tokenizer: Tokenizer, threads: int
+    ) -> None:
+        self.manifest = manifest
+        self._session = session
+        self._tokenizer = tokenizer
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="brandtox-model")
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, threads: int | None = None) -> Classifier:
+        """Load a model folder; the released one by default.
+
+        Args:
+            path: a folder with manifest.json, model.onnx and tokenizer.json.
+            threads: batches at once; the number of usable cores by default.
+
+        Raises:
+            ModelError: the folder is missing, damaged, or of another label scheme.
+        """
+        folder = Path(path) if path else RELEASED
+        manifest = load_manifest(folder)
+        threads = threads or len(os.sched_getaffinity(0))
+        try:
+            session = _open_session(folder / MODEL)
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        except Exception as error:  # neither library documents what it raises
+            raise ModelError(f"{folder} cannot be loaded: {error}") from error
+        return cls(manifest, session, tokenizer, threads)
+
+    @property
+    def version(self) -> str:
+        return self.manifest.model
+
+    def score(self, texts: Sequence[str]) -> list[Verdict]:
+        """One verdict a text, in order. Any text gets one; equal texts are scored once."""
+        prepared = [self._prepare(text) for text in texts]
+        unique = list(dict.fromkeys(prepared))
+        windows = self._windows(unique)
+        results = dict(zip(unique, self._read(windows), strict=True))
+        return [self._verdict(p, text, *results[p]) for p, text in zip(prepared, texts, strict=True)]
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens that the model would read of each text, with begin and end marks."""
+        return [
+            sum(map(len, w.ids)) for w in self._windows([self._prepare(text) for text in texts])
+        ]
+
+    @property
+    def _most_characters(self) -> int:
+        return self.manifest.max_windows * self.manifest.window_tokens * _CHARS_PER_TOKEN
+
+    def _prepare(self, text: str) -> str:
+        return prepare(text[: self._most_characters]).text
+
+    def _windows(self, prepared: Sequence[str]) -> list[Windows]:
+        encodings = self._tokenizer.encode_batch_fast(list(prepared), add_special_tokens=False)
+        m = self.manifest
+        return [
+            cut_windows(e.ids, m.window_tokens, m.window_overlap, m.max_windows) for e in encodings
+        ]
+
+    def _read(self, texts: Sequence[Windows]) -> Iterator[tuple[Outputs, bool]]:
+        """Merged probabilities [16] and vector [256] of each text, and whether it was cut."""
+        rows = [ids for text in texts for ids in text.ids]
+        probabilities, vectors = self._run(rows)
+        start = 0
+        for text in texts:
+            stop = start + len(text.ids)
+            tokens = [len(ids) for ids in text.ids]
+            merged = merge_probabilities(probabilities[start:stop], tokens)
+            yield (merged, merge_vectors(vectors[start:stop], tokens)), text.truncated
+            start = stop
+
+    def _run(self, rows: Sequence[Sequence[int]]) -> Outputs:
+        batches = plan_batches([len(row) for row in rows], _TOKEN_BUDGET)
+        if len(batches) == 1:
+            results = [self._run_batch([rows[i] for i in batches[0]])]
+        else:
+            results = list(
+                self._pool.map(self._run_batch, ([rows[i] for i in batch] for batch in batches))
+            )
+        probabilities = np.empty((len(rows), len(self.manifest.outputs)), np.float32)
+        vectors = np.empty((len(rows), results[0][1].shape[1] if results else 0), np.float32)
+        for batch, (batch_probabilities, batch_vectors) in zip(batches, results, strict=True):
+            probabilities[batch] = batch_probabilities
+            vectors[batch] = batch_vectors
+        return probabilities, vectors
+
+    def _run_batch(self, rows: Sequence[Sequence[int]]) -> Outputs:
+        ids, mask = pad(rows)
+        probabilities, vectors = self._session.run(None, {"ids": ids, "mask": mask})
+        return probabilities, vectors
+
+    def _verdict(self, prepared: str, text: str, outputs: Outputs, cut: bool) -> Verdict:
+        probabilities, vector = outputs
+        value = dict(zip(self.manifest.outputs, map(float, probabilities), strict=True))
+        thresholds = {name: self.manifest.thresholds[name][BALANCED] for name in LABELS}
+        return Verdict(
+            language=detect_language(prepared),
+            script=detect_script(prepared),
+            scores={name: value[name] for name in LABELS},
+            labels=tuple(name for name in LABELS if value[name] >= thresholds[name]),
+            threat_kind={name: value[name] for name in THREAT_KINDS},
+            sentiment={name: value[name] for name in SENTIMENTS},
+            signs={name: value[name] for name in SIGNS},
+            needs_review=self._is_unsure(value, thresholds),
+            truncated=cut or len(text) > self._most_characters,
+            model=self.version,
+            vector=vector,
+        )
+
+    def _is_unsure(self, value: dict[str, float], thresholds: dict[str, float]) -> bool:
+        return any(
+            abs(_logit(value[name]) - _logit(thresholds[name])) < self.manifest.review_margin
+            for name in LABELS
+        )
+
+
+def _open_session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()}
+    if names != ({"ids", "mask"}, {"probabilities", "vector"}):
+        raise ModelError(f"{path} is not a brandtox model: its inputs and outputs are {names}")
+    width = session.get_outputs()[0].shape[-1]
+    if width != len(YES_NO) + len(SENTIMENTS):
+        raise ModelError(f"{path} has {width} outputs, not those of this label scheme")
+    return session
+
+
+def _logit(probability: float) -> float:
+    clipped = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(clipped / (1 - clipped))

@@ -1,0 +1,1 @@
+"""Labelled data in, a released model out."""

@@ -1,0 +1,179 @@
+"""`brandtox train`, `evaluate` and `release`: the commands of the training extra."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.logging import RichHandler
+
+from model import Classifier
+from model.manifest import RELEASED
+from training import recipe
+from training.baselines import evaluate_baselines
+from training.data import Data, load_data
+from training.evaluate import evaluate as evaluate_model
+from training.export import GateError, customer_rows, export
+from training.mixture import sample_epoch
+from training.own import DATASETS
+from training.release import reliability_panels, write_card
+from training.report import plot_curves, plot_reliability, write_report
+from training.run import Run
+
+_DOCS = Path("docs")
+Command = Callable[..., Any]
+
+_corpora = click.option(
+    "--corpora",
+    envvar="BRANDTOX_CORPORA",
+    type=click.Path(path_type=Path),
+    help="Folder of public corpora as Parquet; without it, datasets/ alone. [BRANDTOX_CORPORA]",
+)
+_datasets = click.option(
+    "--datasets",
+    envvar="BRANDTOX_DATASETS",
+    type=click.Path(path_type=Path, exists=True),
+    default=DATASETS,
+    help="Folder of our own labelled messages. [BRANDTOX_DATASETS]",
+)
+_permissive = click.option(
+    "--permissive",
+    is_flag=True,
+    help="Only corpora whose licence is MIT, Apache-2.0, CC BY or CC0.",
+)
+_run = click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("runs/latest"),
+    help="Folder of the training run.",
+)
+
+
+def _with_data(command: Command) -> Command:
+    for option in (_permissive, _datasets, _corpora):
+        command = option(command)
+    return command
+
+
+def _load(corpora: Path | None, datasets: Path, permissive: bool) -> Data:
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)]
+    )
+    try:
+        data = load_data(corpora, datasets, permissive)
+    except FileNotFoundError as error:
+        raise click.ClickException(str(error)) from error
+    if not data.train:
+        raise click.ClickException(f"no rows to train on in {datasets}: it needs messages/*.jsonl")
+    return data
+
+
+@click.command()
+@click.option(
+    "--base",
+    default="bundled",
+    help="The encoder: `bundled`, a Hugging Face id, or a local folder.",
+    show_default=True,
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Epochs of each stage, instead of the recipe's."
+)
+@_run
+@_with_data
+def train(
+    base: str,
+    epochs: int | None,
+    folder: Path,
+    corpora: Path | None,
+    datasets: Path,
+    permissive: bool,
+) -> None:
+    """Train a model: public corpora first, customer messages last. Resumes a stopped run.
+
+    On two cores the whole recipe takes about an hour and a half; a GPU is used when there is one.
+    """
+    run = Run(folder)
+    recipe.train(run, _load(corpora, datasets, permissive), base, epochs)
+    curves = {p.name.split(".")[0]: json.loads(p.read_text()) for p in folder.glob("*.curve.json")}
+    plot_curves(curves, folder / "curves.png")
+    click.echo(f"trained; now: brandtox release --run {folder}")
+
+
+@click.command()
+@_run
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path),
+    default=RELEASED,
+    help="Model folder to write.",
+    show_default="model/released",
+)
+@click.option("--version", required=True, help="Version of the model, part of every verdict.")
+@_with_data
+def release(
+    folder: Path, target: Path, version: str, corpora: Path | None, datasets: Path, permissive: bool
+) -> None:
+    """Export a trained run to a model folder, if it passes the parity gates.
+
+    Calibration and thresholds are fit on dev rows. The folder is replaced only as a whole.
+    """
+    data = _load(corpora, datasets, permissive)
+    new = target.with_name(target.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        parity = export(Run(folder), data, new, version)
+    except GateError as error:
+        raise click.ClickException(f"not released: {error}") from error
+    shutil.rmtree(target, ignore_errors=True)
+    new.rename(target)
+    click.echo(f"released {version} to {target}: {parity}")
+
+
+@click.command()
+@click.option(
+    "--model", type=click.Path(path_type=Path), default=RELEASED, show_default="model/released",
+    help="Model folder to evaluate.",
+)  # fmt: skip
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), default=_DOCS, show_default=True,
+    help="Folder for results.json, results.md and reliability.png.",
+)  # fmt: skip
+@click.option(
+    "--baselines", type=click.Path(path_type=Path, exists=True),
+    help="Run folder: also train and measure the two baselines on its rows.",
+)  # fmt: skip
+@_with_data
+def evaluate(
+    model: Path,
+    target: Path,
+    baselines: Path | None,
+    corpora: Path | None,
+    datasets: Path,
+    permissive: bool,
+) -> None:
+    """Evaluate a model folder on the test rows and write the report."""
+    data = _load(corpora, datasets, permissive)
+    classifier = Classifier.load(model)
+    report = evaluate_model(classifier, data)
+    if (parity := model / "parity.json").exists():
+        report["parity"] = json.loads(parity.read_text())
+    if baselines:
+        rows = sample_epoch(data.train, recipe.CUSTOMERS_STAGE.share, seed=100)
+        tests = {
+            "written": [row for row in customer_rows(data.test) if row.source == "own"],
+            "real": [row for row in customer_rows(data.test) if row.source != "own"],
+        }
+        report["baselines"] = evaluate_baselines(Run(baselines), rows, tests)
+    write_report(report, target)
+    plot_reliability(
+        reliability_panels(classifier, customer_rows(data.test)), target / "reliability.png"
+    )
+    write_card(model, report)
+    click.echo((target / "results.md").read_text(encoding="utf-8"))

@@ -1,0 +1,89 @@
+"""Metrics with bootstrap intervals; all take numpy arrays over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+
+Array = NDArray[np.floating] | NDArray[np.bool_]
+_RESAMPLES = 300
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % bootstrap interval, and the rows it is of."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+    def as_dict(self) -> dict[str, float]:
+        return {
+            "value": round(self.value, 4),
+            "low": round(self.low, 4),
+            "high": round(self.high, 4),
+            "rows": self.rows,
+        }
+
+
+def bootstrap(
+    metric: Callable[..., float], *arrays: NDArray[np.generic], seed: int = 0
+) -> Estimate | None:
+    """The metric over the arrays' rows with a percentile interval (300 resamples).
+
+    None where it is undefined (no rows, or a single class).
+    """
+    rows = len(arrays[0])
+    value = metric(*arrays) if rows else np.nan
+    if np.isnan(value):
+        return None
+    chance = np.random.default_rng(seed)
+    draws = [
+        metric(*(array[pick] for array in arrays))
+        for pick in (chance.integers(0, rows, rows) for _ in range(_RESAMPLES))
+    ]
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return Estimate(float(value), float(low), float(high), rows)
+
+
+def auroc(truth: Array, score: Array) -> float:
+    return float(roc_auc_score(truth, score)) if len(set(truth)) == 2 else np.nan
+
+
+def average_precision(truth: Array, score: Array) -> float:
+    return float(average_precision_score(truth, score)) if len(set(truth)) == 2 else np.nan
+
+
+def f1(truth: Array, predicted: Array) -> float:
+    """F1 of the positive class."""
+    return float(f1_score(truth, predicted, zero_division=0.0)) if truth.any() else np.nan
+
+
+def macro_f1(truth: NDArray[np.generic], predicted: NDArray[np.generic]) -> float:
+    """Macro-average of F1 over the classes that occur in the truth."""
+    labels = np.unique(truth)
+    if len(labels) < 2:
+        return np.nan
+    return float(f1_score(truth, predicted, average="macro", labels=labels, zero_division=0.0))
+
+
+def rate(flags: Array) -> float:
+    return float(np.mean(flags)) if len(flags) else np.nan
+
+
+def expected_calibration_error(truth: Array, score: Array) -> float:
+    """Mean gap between probability and frequency over ten bins of equal width (Naeini 2015)."""
+    if not len(truth):
+        return np.nan
+    bins = np.minimum((score * _BINS).astype(int), _BINS - 1)
+    gaps = [
+        abs(truth[bins == b].mean() - score[bins == b].mean()) * np.mean(bins == b)
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps))

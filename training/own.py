@@ -1,0 +1,80 @@
+"""The project's own data: written messages, and labels for real ones that are kept without texts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from model.labels import LABELS, SIGNS, THREAT_KINDS
+from training.corpora import RELABELLED
+from training.mixture import text_key
+from training.rows import Row
+
+DATASETS = Path(__file__).resolve().parent.parent / "datasets"
+_REAL_LABELS = "real_labels.jsonl"
+
+
+def load_written(folder: Path = DATASETS) -> list[Row]:
+    """The messages of `datasets/messages/*.jsonl`, all labels known."""
+    return [
+        _written_row(record)
+        for path in sorted((folder / "messages").glob("*.jsonl"))
+        for record in _read_lines(path)
+    ]
+
+
+def _written_row(record: dict[str, Any]) -> Row:
+    kinds = record["threat_kind"]
+    labels = {name: int(record[name]) for name in (*LABELS, *SIGNS)}
+    labels |= {kind: int(kind in kinds) for kind in THREAT_KINDS}
+    return Row(
+        text=record["text"],
+        labels=labels,
+        sentiment=record["sentiment"],
+        language=record["language"],
+        dialect=record["dialect"],
+        group=record["situation"],
+        split=record["split"],
+        id=record["id"],
+        industry=record["industry"],
+    )
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def text_hash(text: str) -> str:
+    """Names a text without holding it: 16 hex digits of the SHA-256 of its key."""
+    return hashlib.sha256(text_key(text).encode()).hexdigest()[:16]
+
+
+def apply_real_labels(rows: Iterable[Row], folder: Path = DATASETS) -> list[Row]:
+    """Give corpus rows the labels that this project made by reading them (`real_labels.jsonl`)."""
+    path = folder / _REAL_LABELS
+    if not path.exists():
+        return list(rows)
+    known = {record["hash"]: record for record in _read_lines(path)}
+    return [_relabel(row, known.get(text_hash(row.text))) for row in rows]
+
+
+def _relabel(row: Row, record: dict[str, Any] | None) -> Row:
+    if record is None or row.source == RELABELLED:
+        return row
+    kinds = record["threat_kind"]
+    labels = {name: int(record[name]) for name in (*LABELS, *SIGNS)}
+    labels |= {kind: int(kind in kinds) for kind in THREAT_KINDS}
+    return replace(
+        row,
+        labels=labels,
+        sentiment=record["sentiment"],
+        source=RELABELLED,
+        weight=0.5 if record["unsure"] else 1.0,
+        split="train",
+    )

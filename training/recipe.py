@@ -1,0 +1,99 @@
+"""The recipe: which rows each stage sees, and how it is trained. Figures behind it: docs/training.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from training.augment import augment
+from training.data import Data
+from training.fit import FitSettings, fit
+from training.mixture import sample_epoch
+from training.predict import predict
+from training.rows import Row
+from training.run import SOURCES, Run
+from training.vectors import fit_projection
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    Attributes:
+        share: of each corpus's quota of rows an epoch.
+        written: our own written rows are part of it.
+        perturbed, arabizi: shares of rows that augmentation changes.
+    """
+
+    name: str
+    start: str
+    share: float
+    written: bool
+    perturbed: float
+    arabizi: float
+    fit: FitSettings
+
+
+CORPORA_STAGE = Stage(
+    name="corpora",
+    start="start",
+    share=1.0,
+    written=False,
+    perturbed=0.08,
+    arabizi=0.02,
+    fit=FitSettings(epochs=1, rate=1.5e-4, token_budget=2560),
+)
+CUSTOMERS_STAGE = Stage(
+    name="customers",
+    start="corpora",
+    share=0.12,
+    written=True,
+    perturbed=0.15,
+    arabizi=0.04,
+    fit=FitSettings(epochs=4, rate=1.2e-4, token_budget=2560, max_tokens=256, average=0.997),
+)
+STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE)
+FINAL = "final"
+
+
+def train_stage(run: Run, data: Data, stage: Stage) -> None:
+    """Train one stage, resuming where it was stopped; nothing to do when its weights are there."""
+    if run.weights(stage.name).exists():
+        return
+    network = run.network(stage.start)
+    rows = [row for row in data.train if stage.written or row.source != "own"]
+
+    def epoch_rows(epoch: int) -> list[Row]:
+        sampled = sample_epoch(rows, stage.share, 100 + epoch)
+        return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
+
+    fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
+    torch.save(network.state_dict(), run.weights(stage.name))
+
+
+def train_vectors(run: Run, data: Data, stage: str = CUSTOMERS_STAGE.name) -> None:
+    """Fit the sentence vector on the written rows and keep the final weights."""
+    network = run.network(stage)
+    written = [row for row in data.train if row.source == "own"]
+    _, features = predict(network, run.tokenizer(), [row.text for row in written])
+    fit_projection(network.to("cpu"), written, features)
+    torch.save(network.state_dict(), run.weights(FINAL))
+
+
+def train(run: Run, data: Data, base: str, epochs: int | None = None) -> None:
+    """All stages; without corpora the first has no rows and is passed over."""
+    run.create(base, data.train)
+    has_corpora = any(row.source != "own" for row in data.train)
+    for stage in STAGES:
+        if not has_corpora and not stage.written:
+            _pass_over(run, stage)
+        settings = replace(stage.fit, epochs=epochs or stage.fit.epochs)
+        train_stage(run, data, replace(stage, fit=settings))
+    train_vectors(run, data)
+
+
+def _pass_over(run: Run, stage: Stage) -> None:
+    target = run.weights(stage.name)
+    if not target.exists():
+        target.write_bytes(run.weights(stage.start).read_bytes())

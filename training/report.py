@@ -1,0 +1,206 @@
+"""The report's faces: JSON, Markdown tables and plots, all written by the program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+from model.labels import LABELS
+
+_BINS = 10
+_PARTS = {"written": "Written customer messages", "real": "Real reviews, tweets and comments"}
+
+
+def write_report(report: dict[str, Any], folder: Path) -> None:
+    """Write `results.json` and `results.md` into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(to_markdown(report), encoding="utf-8")
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    lines = [
+        "# Results",
+        "",
+        f"Model `{report['model']}`, as shipped (int8, balanced thresholds), on test rows that took no"
+        " part in training, calibration or the choice of thresholds. Intervals: 95 %, bootstrap over"
+        " rows. Written by `brandtox evaluate`; do not edit.",
+    ]
+    for key, title in _PARTS.items():
+        if key in report:
+            lines += ["", f"## {title}", "", *_customer_lines(report[key])]
+    lines += ["", "## Public corpora", "", *_corpora_lines(report["corpora"])]
+    lines += ["", "## Hidden words", "", *_obfuscation_lines(report["obfuscation"])]
+    lines += ["", "## Identity words", "", *_identity_lines(report["identity"])]
+    if report.get("same_complaint"):
+        lines += ["", "## The same complaint again", "", *_vector_lines(report["same_complaint"])]
+    if "baselines" in report:
+        lines += ["", "## Baselines on the same rows (AUROC)", "", *_baseline_lines(report)]
+    if "parity" in report:
+        lines += ["", "## Export", "", *_table(("figure", "value"), report["parity"].items())]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(estimate: Any) -> str:
+    if not isinstance(estimate, dict):
+        return "–" if estimate is None else str(estimate)
+    return f"{estimate['value']:.3f} ({estimate['low']:.3f}–{estimate['high']:.3f})"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    body = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body]
+
+
+def _customer_lines(part: dict[str, Any]) -> list[str]:
+    review = part["review"]
+    lines = [
+        f"{part['rows']:,} rows. Macro-F1 over the three labels {_cell(part['macro_f1'])}; false alarms"
+        f" on fair messages (any of the three) {_cell(part['false_alarms'])}; sentiment macro-F1"
+        f" {_cell(part['sentiment_macro_f1'])}. Review: {review['share']:.1%} of the rows, holding"
+        f" {review['errors_found']:.1%} of those with an error.",
+        "",
+    ]
+    lines += _table(
+        ("output", "positives", "AUROC", "average precision", "F1", "ECE"),
+        (
+            (
+                name,
+                m["positives"],
+                *(_cell(m.get(k)) for k in ("auroc", "average_precision", "f1", "ece")),
+            )
+            for name, m in part["labels"].items()
+        ),
+    )
+    lines += ["", "Few false alarms (the second threshold of the menu):", ""]
+    lines += _table(
+        ("label", "threshold", "recall", "false alarms"),
+        (
+            (name, m["threshold"], f"{m['recall']:.1%}", f"{m['false_alarms']:.1%}")
+            for name, m in part["few_false_alarms"].items()
+        ),
+    )
+    head = (
+        "language, dialect",
+        "rows",
+        *(f"{n} AUROC" for n in LABELS),
+        "macro-F1",
+        "false alarms",
+    )
+    lines += ["", *_table(head, (_group_row(key, g) for key, g in part["groups"].items()))]
+    return lines
+
+
+def _group_row(key: str, group: dict[str, Any]) -> list[str]:
+    aurocs = [_cell(group["labels"][name].get("auroc")) for name in LABELS]
+    return [
+        key,
+        str(group["rows"]),
+        *aurocs,
+        _cell(group["macro_f1"]),
+        _cell(group["false_alarms"]),
+    ]
+
+
+def _corpora_lines(corpora: dict[str, Any]) -> list[str]:
+    intro = (
+        "The threshold for abuse is chosen on the corpus's dev rows. Where the split says dev, the test"
+        " is not public here and the figure is of the rows that the threshold was chosen on."
+    )
+    keys = ("abuse_auroc", "abuse_macro_f1", "sentiment_macro_f1")
+    rows = (
+        (n, c["split"], c["rows"], *(_cell(c.get(k)) for k in keys)) for n, c in corpora.items()
+    )
+    head = ("corpus", "split", "rows", "abuse AUROC", "abuse macro-F1", "sentiment macro-F1")
+    return [intro, "", *_table(head, rows)]
+
+
+def _obfuscation_lines(suite: dict[str, Any]) -> list[str]:
+    intro = (
+        f"{suite['rows']:,} toxic rows, about half of the words changed; recall {suite['recall']:.1%} as"
+        f" written. Lost: {suite['mean_lost']} points on average, {suite['worst_lost']} at worst."
+    )
+    return [intro, "", *_table(("perturbation", "recall lost (points)"), suite["lost"].items())]
+
+
+def _identity_lines(suite: dict[str, Any]) -> list[str]:
+    highest = ", ".join(f"{g} {r:.0%}" for g, r in suite["highest"].items()) or "none"
+    return [
+        f"{suite['sentences']} friendly or neutral sentences with an identity word: false alarms"
+        f" {suite['false_alarms']:.1%}, spread between groups {suite['spread']:.1%} (highest: {highest})."
+    ]
+
+
+def _vector_lines(vectors: dict[str, Any]) -> list[str]:
+    return [
+        f"Sentence vectors on {vectors['same']} pairs of the same complaint in other words against"
+        f" {vectors['different']} of different complaints in the same industry: AUROC"
+        f" {vectors['auroc']:.3f}, precision {vectors['precision_at_recall_0.6']:.3f} at recall 0.6."
+    ]
+
+
+def _baseline_lines(report: dict[str, Any]) -> list[str]:
+    rows = []
+    for part in _PARTS:
+        if part not in report:
+            continue
+        for label in LABELS:
+            ours = _cell(report[part]["labels"][label].get("auroc"))
+            theirs = [_cell(b[part][label]) for b in report["baselines"].values()]
+            rows.append((part, label, ours, *theirs))
+    return _table(("rows", "label", "this model", *report["baselines"]), rows)
+
+
+def plot_curves(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
+    """Loss over steps, one panel a stage."""
+    figure, axes = plt.subplots(1, len(curves), figsize=(5 * len(curves), 3.2), squeeze=False)
+    for axis, (name, curve) in zip(axes[0], curves.items(), strict=True):
+        axis.plot([p["step"] for p in curve], [p["loss"] for p in curve])
+        axis.set(title=name, xlabel="step", ylabel="loss (smoothed)")
+    _save(figure, path)
+
+
+def plot_reliability(
+    panels: dict[str, tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]],
+    path: Path,
+) -> None:
+    """Frequency against probability in ten bins, before and after calibration, one panel a label.
+
+    `panels` maps a label to (truth, probability before, probability after).
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.6), squeeze=False)
+    for axis, (name, (truth, before, after)) in zip(axes[0], panels.items(), strict=True):
+        axis.plot([0, 1], [0, 1], ":", color="grey")
+        for score, label in ((before, "before"), (after, "after")):
+            axis.plot(*_reliability(truth, score), marker="o", label=label)
+        axis.set(title=name, xlabel="probability", ylabel="frequency")
+        axis.legend()
+    _save(figure, path)
+
+
+def _reliability(
+    truth: NDArray[np.floating], score: NDArray[np.floating]
+) -> tuple[list[float], list[float]]:
+    bins = np.minimum((score * _BINS).astype(int), _BINS - 1)
+    present = [b for b in range(_BINS) if (bins == b).sum() >= 5]
+    return (
+        [float(score[bins == b].mean()) for b in present],
+        [float(truth[bins == b].mean()) for b in present],
+    )
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)

@@ -1,0 +1,50 @@
+"""One training row, and the label vector and mask that the loss reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.labels import SENTIMENTS, YES_NO
+
+
+@dataclass
+class Row:
+    """A text with the labels that its source tells.
+
+    Attributes:
+        labels: yes/no labels by name; a name that is absent is unknown (masked out of the loss).
+        sentiment: negative, neutral, positive, or None when unknown.
+        source: corpus name, or `own` for `datasets/`.
+        group: rows of one group never straddle splits (situation id, or the text's key).
+        split: train, dev or test.
+        weight: of its loss, 0 to 1.
+    """
+
+    text: str
+    labels: dict[str, int]
+    sentiment: str | None = None
+    language: str = "other"
+    dialect: str | None = None
+    source: str = "own"
+    group: str = ""
+    split: str = "train"
+    weight: float = 1.0
+    id: str = ""
+    industry: str = ""
+
+    @property
+    def is_fair(self) -> bool:
+        """True when none of the three labels is known to hold and all three are known."""
+        return all(self.labels.get(name) == 0 for name in YES_NO[:3])
+
+
+def label_matrix(rows: list[Row]) -> np.ndarray:
+    """Yes/no labels, shape [rows, 13], 1.0, 0.0 or NaN where unknown."""
+    return np.array([[row.labels.get(name, np.nan) for name in YES_NO] for row in rows], np.float32)
+
+
+def sentiment_indices(rows: list[Row]) -> np.ndarray:
+    """Sentiment index, shape [rows], -1 where unknown."""
+    return np.array([SENTIMENTS.index(r.sentiment) if r.sentiment else -1 for r in rows])
