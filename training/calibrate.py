@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,13 @@ class Thresholds:
 def logit(probability: NDArray[np.generic]) -> Array:
     clipped = np.clip(np.asarray(probability, np.float64), 1e-7, 1 - 1e-7)
     return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def uncalibrated(
+    probabilities: NDArray[np.generic], scale: float, shift: float
+) -> NDArray[np.float64]:
+    """The probabilities that one output had before its calibration."""
+    return np.asarray(1 / (1 + np.exp(-(logit(probabilities) - shift) / scale)))
 
 
 def fit_calibration(rows: list[Row], probabilities: NDArray[np.float32]) -> Calibration:
@@ -72,26 +80,33 @@ def choose_thresholds(rows: list[Row], probabilities: NDArray[np.float32]) -> Th
     """The threshold menu on dev rows with calibrated probabilities [rows, 16].
 
     `balanced` maximises F1; if that flags more than 4.5 % of the fair rows for any of the three
-    labels, all three are raised together in logits until it does not. `few_false_alarms` is the
-    lowest that flags at most 0.9 % of the fair rows for the label (both a little inside what is
-    promised, 6 % and 1 %, because dev rows are few).
+    labels, of the written or of the real ones, all three are raised together in logits until it
+    does not. `few_false_alarms` is the lowest that flags at most 0.9 % of the fair rows for the
+    label, and not below `balanced` (both limits a little inside what is promised, 6 % and 1 %,
+    because dev rows are few).
     """
     labels = label_matrix(rows)
     fair = np.array([row.is_fair for row in rows])
+    written = np.array([row.source == "own" for row in rows])
     menu: dict[str, dict[str, float]] = {}
     for column, name in enumerate(YES_NO):
         known = ~np.isnan(labels[:, column])
         best = _best_f1(labels[known, column], probabilities[known, column])
         menu[name] = {BALANCED: best}
-    _limit_false_alarms(menu, probabilities[fair])
+    _limit_false_alarms(menu, [probabilities[fair & part] for part in (written, ~written)])
     for column, name in enumerate(LABELS):
-        few = float(np.quantile(probabilities[fair, column], 1 - _FEW_FALSE_ALARMS))
-        menu[name][FEW_FALSE_ALARMS] = _rounded(max(few, menu[name][BALANCED]))
+        few = _few_false_alarms(probabilities[fair, column])
+        menu[name][FEW_FALSE_ALARMS] = max(few, menu[name][BALANCED])
     return Thresholds(menu, _review_margin(menu, probabilities))
 
 
 def _rounded(value: float) -> float:
     return round(min(max(value, 0.001), 0.999), 4)
+
+
+def _rounded_up(value: float) -> float:
+    """Above the value, so that a row that lies on it is not flagged."""
+    return _rounded((math.floor(value * 10_000) + 1) / 10_000)
 
 
 def _best_f1(truth: Array, score: NDArray[np.float32]) -> float:
@@ -106,17 +121,26 @@ def _best_f1(truth: Array, score: NDArray[np.float32]) -> float:
 
 
 def _limit_false_alarms(
-    menu: dict[str, dict[str, float]], fair_probabilities: NDArray[np.float32]
+    menu: dict[str, dict[str, float]], fair_parts: list[NDArray[np.float32]]
 ) -> None:
-    if not len(fair_probabilities):
-        return
     start = logit(np.array([menu[name][BALANCED] for name in LABELS]))
-    scores = logit(fair_probabilities[:, : len(LABELS)])
-    excess = np.sort((scores - start).max(axis=1))[::-1]
-    allowed = int(_BALANCED_FALSE_ALARMS * len(excess))
-    shift = max(0.0, float(excess[allowed]) + 1e-6)
+    shift = max((_needed_shift(part, start) for part in fair_parts if len(part)), default=0.0)
     for name, value in zip(LABELS, start + shift, strict=True):
-        menu[name][BALANCED] = _rounded(float(1 / (1 + np.exp(-value))))
+        menu[name][BALANCED] = _rounded_up(float(1 / (1 + np.exp(-value))))
+
+
+def _needed_shift(probabilities: NDArray[np.float32], start: Array) -> float:
+    """How far thresholds must move, in logits, to flag at most 4.5 % of these fair rows."""
+    excess = np.sort((logit(probabilities[:, : len(LABELS)]) - start).max(axis=1))[::-1]
+    return max(0.0, float(excess[int(_BALANCED_FALSE_ALARMS * len(excess))]) + 1e-6)
+
+
+def _few_false_alarms(fair_scores: NDArray[np.float32]) -> float:
+    """Lowest threshold that flags at most 0.9 % of these fair rows."""
+    if not len(fair_scores):
+        return 0.999
+    highest = np.sort(fair_scores)[::-1]
+    return _rounded_up(float(highest[int(_FEW_FALSE_ALARMS * len(highest))]) + 1e-6)
 
 
 def _review_margin(menu: dict[str, dict[str, float]], probabilities: NDArray[np.float32]) -> float:

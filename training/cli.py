@@ -12,17 +12,19 @@ from typing import Any
 import click
 from rich.logging import RichHandler
 
-from model import Classifier
-from model.manifest import RELEASED
+from model import Classifier, ModelError
+from model.manifest import MANIFEST, RELEASED
 from training import recipe
 from training.baselines import evaluate_baselines
 from training.data import Data, load_data
+from training.evaluate import customer_parts
 from training.evaluate import evaluate as evaluate_model
 from training.export import GateError, customer_rows, export
+from training.fit import CheckpointError
 from training.mixture import sample_epoch
 from training.own import DATASETS
 from training.release import reliability_panels, write_card
-from training.report import plot_curves, plot_reliability, write_report
+from training.report import plot_curves, plot_reliability, write_headline, write_report
 from training.run import Run
 
 _DOCS = Path("docs")
@@ -67,8 +69,8 @@ def _load(corpora: Path | None, datasets: Path, permissive: bool) -> Data:
     )
     try:
         data = load_data(corpora, datasets, permissive)
-    except FileNotFoundError as error:
-        raise click.ClickException(str(error)) from error
+    except (OSError, KeyError, ValueError) as error:
+        raise click.ClickException(f"the data cannot be read: {error!r}") from error
     if not data.train:
         raise click.ClickException(f"no rows to train on in {datasets}: it needs messages/*.jsonl")
     return data
@@ -99,10 +101,22 @@ def train(
     On two cores the whole recipe takes about an hour and a half; a GPU is used when there is one.
     """
     run = Run(folder)
-    recipe.train(run, _load(corpora, datasets, permissive), base, epochs)
-    curves = {p.name.split(".")[0]: json.loads(p.read_text()) for p in folder.glob("*.curve.json")}
+    data = _load(corpora, datasets, permissive)
+    try:
+        recipe.train(run, data, base, epochs)
+    except (CheckpointError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    files = sorted(folder.glob("*.curve.json"))
+    curves = {file.name.split(".")[0]: json.loads(file.read_text()) for file in files}
     plot_curves(curves, folder / "curves.png")
     click.echo(f"trained; now: brandtox release --run {folder}")
+
+
+def _trained(folder: Path) -> Run:
+    run = Run(folder)
+    if not run.weights(recipe.FINAL).exists():
+        raise click.ClickException(f"no trained run in {folder}: `brandtox train` makes one")
+    return run
 
 
 @click.command()
@@ -124,15 +138,23 @@ def release(
 
     Calibration and thresholds are fit on dev rows. The folder is replaced only as a whole.
     """
+    run = _trained(folder)
     data = _load(corpora, datasets, permissive)
-    new = target.with_name(target.name + ".new")
-    shutil.rmtree(new, ignore_errors=True)
+    target = target.resolve()
+    if target.exists() and not (target / MANIFEST).exists() and any(target.iterdir()):
+        raise click.ClickException(f"{target} is no model folder: give a new or empty one")
+    new, old = (target.with_name(target.name + suffix) for suffix in (".new", ".old"))
+    for left_over in (new, old):
+        shutil.rmtree(left_over, ignore_errors=True)
     try:
-        parity = export(Run(folder), data, new, version)
+        parity = export(run, data, new, version)
     except GateError as error:
+        shutil.rmtree(new)
         raise click.ClickException(f"not released: {error}") from error
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
     new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
     click.echo(f"released {version} to {target}: {parity}")
 
 
@@ -159,21 +181,22 @@ def evaluate(
     permissive: bool,
 ) -> None:
     """Evaluate a model folder on the test rows and write the report."""
+    try:
+        classifier = Classifier.load(model)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
     data = _load(corpora, datasets, permissive)
-    classifier = Classifier.load(model)
     report = evaluate_model(classifier, data)
     if (parity := model / "parity.json").exists():
         report["parity"] = json.loads(parity.read_text())
     if baselines:
         rows = sample_epoch(data.train, recipe.CUSTOMERS_STAGE.share, seed=100)
-        tests = {
-            "written": [row for row in customer_rows(data.test) if row.source == "own"],
-            "real": [row for row in customer_rows(data.test) if row.source != "own"],
-        }
-        report["baselines"] = evaluate_baselines(Run(baselines), rows, tests)
+        report["baselines"] = evaluate_baselines(Run(baselines), rows, customer_parts(data.test))
     write_report(report, target)
     plot_reliability(
         reliability_panels(classifier, customer_rows(data.test)), target / "reliability.png"
     )
     write_card(model, report)
+    if model == RELEASED and target == _DOCS:
+        write_headline(report, Path("README.md"))
     click.echo((target / "results.md").read_text(encoding="utf-8"))

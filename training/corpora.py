@@ -111,7 +111,7 @@ CORPORA: dict[str, Corpus] = {
 
 
 def load_corpora(folder: Path | None, permissive_only: bool = False) -> list[Row]:
-    """All rows of the corpora found in `folder`, with the labels that each tells.
+    """All rows of the corpora found in `folder`, with the labels that each tells (some tell none).
 
     Raises:
         FileNotFoundError: `folder` is given and does not exist.
@@ -138,18 +138,18 @@ def _read(name: str, path: Path) -> Iterator[Row]:
     for number, record in enumerate(Dataset.from_parquet(str(path))):
         labels = _labels(record, corpus)
         sentiment = record["sentiment"] if isinstance(record["sentiment"], str) else None
-        if labels or sentiment:
-            yield Row(
-                text=record["text"],
-                labels=labels,
-                sentiment=sentiment,
-                language=record["lang"],
-                dialect=_DIALECTS.get(record.get("dialect") or ""),
-                source=name,
-                split=record.get("split") or "train",
-                weight=corpus.weight,
-                id=f"{name}:{number}",
-            )
+        yield Row(
+            text=record["text"],
+            labels=labels,
+            sentiment=sentiment,
+            language=record["lang"],
+            dialect=_DIALECTS.get(record.get("dialect") or ""),
+            source=name,
+            origin=record.get("source") or name,
+            split=record.get("split") or "train",
+            weight=corpus.weight,
+            id=f"{name}:{number}",
+        )
 
 
 def _labels(record: dict[str, Any], corpus: Corpus) -> dict[str, int]:

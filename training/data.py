@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,18 +36,24 @@ def load_data(
     test of the relabelled customer messages, 3 % each of the others), our own rows by situation.
     """
     public = apply_real_labels(load_corpora(corpora, permissive_only), datasets)
+    public = [row for row in public if row.labels or row.sentiment]
     official = {row.source for row in public if row.split in ("dev", "test")}
     for row in public:
         if row.split == "train" and row.source not in official:
             row.split = _hashed_split(row)
     rows = load_written(datasets) + public
-    dev = [row for row in rows if row.split == "dev"]
-    test = [row for row in rows if row.split == "test"]
-    train = build_training_rows((row for row in rows if row.split == "train"), dev + test)
+    test = _one_of_each_text(row for row in rows if row.split == "test")
     test_keys = {text_key(row.text) for row in test}
+    dev = _one_of_each_text(row for row in rows if row.split == "dev")
     dev = [row for row in dev if text_key(row.text) not in test_keys]
+    train = build_training_rows((row for row in rows if row.split == "train"), dev + test)
     log.info("%d train, %d dev, %d test rows", len(train), len(dev), len(test))
     return Data(train, dev, test)
+
+
+def _one_of_each_text(rows: Iterable[Row]) -> list[Row]:
+    """Equal texts count once; our own rows come first, then the corpora in their order."""
+    return list({text_key(row.text): row for row in reversed(list(rows))}.values())[::-1]
 
 
 def _hashed_split(row: Row) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import random
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,7 +35,7 @@ _MOST_MEGABYTES = 45
 
 
 class GateError(Exception):
-    """An exported model is not the trained one, or too large: it is not released."""
+    """An exported model is not the trained one, too large, or cannot be checked: it is not released."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ def export(run: Run, data: Data, folder: Path, version: str) -> Parity:
     """Write a model folder: graph, tokenizer, manifest.
 
     Raises:
-        GateError: parity or size is beyond its limit; the folder is then incomplete (no manifest).
+        GateError: parity or size is beyond its limit, or no dev rows are there to check it on; the
+            folder is then incomplete (no manifest).
     """
+    dev = customer_rows(data.dev)
+    if not dev:
+        raise GateError("there are no dev rows of customer messages to calibrate and check it on")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
     (folder / TOKENIZER).write_bytes((run.folder / "tokenizer.json").read_bytes())
-    dev = customer_rows(data.dev)
     texts = [row.text for row in dev]
     plain = Thresholds({name: {BALANCED: 0.5} for name in OUTPUTS}, 0.0)
     identity = Calibration.identity()
@@ -87,7 +92,8 @@ def export(run: Run, data: Data, folder: Path, version: str) -> Parity:
     _write(run, folder, version, calibration, plain)
     thresholds = choose_thresholds(dev, read_probabilities(folder, texts))
     _write(run, folder, version, calibration, thresholds)
-    parity = check_parity(run, folder, calibration, thresholds, texts[:_PARITY_ROWS])
+    sample = random.Random(0).sample(texts, min(_PARITY_ROWS, len(texts)))
+    parity = check_parity(run, folder, calibration, thresholds, sample)
     if failures := parity.failures():
         (folder / "manifest.json").unlink()
         raise GateError("; ".join(failures))
@@ -135,22 +141,15 @@ def check_parity(
     run: Run, folder: Path, calibration: Calibration, thresholds: Thresholds, texts: list[str]
 ) -> Parity:
     """Compare torch, the float32 graph and the int8 graph on texts that fit one window."""
-    fp32 = folder.with_name(folder.name + ".fp32")
-    fp32.mkdir(exist_ok=True)
-    onnx.save(_graph(run, calibration, int8=False), str(fp32 / MODEL))
-    (fp32 / TOKENIZER).write_bytes((folder / TOKENIZER).read_bytes())
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: sha256(fp32 / name) for name in (MODEL, TOKENIZER)}
-    (fp32 / "manifest.json").write_text(json.dumps(manifest))
     classifier = Classifier.load(folder)
     texts = [t for t, n in zip(texts, classifier.count_tokens(texts), strict=True) if n <= 256]
     logits, _ = predict(run.network(FINAL), run.tokenizer(), texts)
     torch_probabilities = _calibrated(logits.numpy(), calibration)
-    exported = read_probabilities(fp32, texts)
+    exported = _float32_probabilities(run, folder, calibration, texts)
     int8 = verdict_probabilities(classifier, texts)
     alone = np.concatenate([verdict_probabilities(classifier, [text]) for text in texts[:200]])
     menu = np.array([thresholds.menu[name][BALANCED] for name in LABELS])
-    parity = Parity(
+    return Parity(
         rows=len(texts),
         flipped_fp32=_flipped(torch_probabilities, exported, menu),
         flipped_int8=_flipped(torch_probabilities, int8, menu),
@@ -159,9 +158,19 @@ def check_parity(
         difference_batch=float(np.abs(alone - int8[: len(alone)]).max()),
         megabytes=(folder / MODEL).stat().st_size / _MEGABYTE,
     )
-    for file in (*fp32.iterdir(), fp32):
-        file.rmdir() if file.is_dir() else file.unlink()
-    return parity
+
+
+def _float32_probabilities(
+    run: Run, folder: Path, calibration: Calibration, texts: list[str]
+) -> Probabilities:
+    with tempfile.TemporaryDirectory() as name:
+        fp32 = Path(name)
+        onnx.save(_graph(run, calibration, int8=False), str(fp32 / MODEL))
+        (fp32 / TOKENIZER).write_bytes((folder / TOKENIZER).read_bytes())
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"] = {name: sha256(fp32 / name) for name in (MODEL, TOKENIZER)}
+        (fp32 / "manifest.json").write_text(json.dumps(manifest))
+        return read_probabilities(fp32, texts)
 
 
 def _calibrated(logits: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float64]:

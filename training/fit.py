@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from training.batches import Batch, encode, make_batch, plan
-from training.loss import multi_task_loss
+from training.loss import multi_task_loss, same_complaint_loss
 from training.network import Network
 from training.rows import Row
 
@@ -31,6 +31,7 @@ class FitSettings:
     Attributes:
         rate: peak learning rate of the top layer and the encoder's last layer.
         layer_decay: factor on the rate from each layer to the one below; the embeddings come last.
+        same_complaint: weight of the contrastive loss on sentence vectors; 0 is off.
         average: decay of the moving average of weights that is kept as the result; 0 is off.
         checkpoint_seconds: time between checkpoints.
     """
@@ -41,12 +42,17 @@ class FitSettings:
     warmup: float = 0.06
     weight_decay: float = 0.01
     smoothing: float = 0.02
+    same_complaint: float = 0.0
     average: float = 0.998
     max_rows: int = 32
     token_budget: int = 3072
     max_tokens: int = 128
     seed: int = 7
     checkpoint_seconds: float = 120.0
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is of a run with other data or settings."""
 
 
 def device() -> torch.device:
@@ -65,6 +71,9 @@ def fit(
     """Train `network` in place on `epoch_rows(epoch)`; the averaged weights are its result.
 
     Writes `<name>.checkpoint.pt` (resumed from when present) and `<name>.curve.json` into `folder`.
+
+    Raises:
+        CheckpointError: the checkpoint there has another number of steps.
     """
     run = _Run(network.to(device()), settings, folder / f"{name}.checkpoint.pt")
     epochs = [epoch_rows(epoch) for epoch in range(settings.epochs)]
@@ -91,7 +100,9 @@ def _plan_epochs(
     for epoch, rows in enumerate(epochs):
         ids = encode(tokenizer, [row.text for row in rows], settings.max_tokens)
         seed = settings.seed * 1000 + epoch
-        batches = plan([len(i) for i in ids], settings.token_budget, settings.max_rows, seed)
+        groups = [row.group for row in rows] if settings.same_complaint else ()
+        lengths = [len(i) for i in ids]
+        batches = plan(lengths, settings.token_budget, settings.max_rows, seed, groups)
         planned.append((ids, batches))
     return planned
 
@@ -149,15 +160,20 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         where = device()
         with torch.autocast(where.type, torch.bfloat16):
-            logits, _ = self.network(batch.ids.to(where), batch.mask.to(where))
+            logits, features = self.network(batch.ids.to(where), batch.mask.to(where))
         logits = logits.float() + self.network.offsets(batch.source.to(where))
-        return multi_task_loss(
+        loss = multi_task_loss(
             logits,
             batch.labels.to(where),
             batch.sentiment.to(where),
             batch.weight.to(where),
             self.settings.smoothing,
         )
+        if self.settings.same_complaint:
+            vectors = self.network.vectors(features.float())
+            contrast = same_complaint_loss(vectors, batch.group.to(where))
+            loss = loss + self.settings.same_complaint * contrast
+        return loss
 
     def _average_weights(self) -> None:
         decay = min(self.settings.average, self.step / (self.step + 10))
@@ -198,7 +214,7 @@ class _Run:
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
         if state["total"] != self.total:
-            raise ValueError(
+            raise CheckpointError(
                 f"{self.checkpoint} is of a run with other data or settings"
                 f" ({state['total']} steps, now {self.total}): remove it to start anew"
             )
@@ -222,8 +238,6 @@ def _parameter_groups(network: Network, settings: FitSettings) -> list[dict[str,
     layers = network.encoder.config.num_hidden_layers
     groups = []
     for name, parameter in network.named_parameters():
-        if name.startswith("project."):
-            continue
         decay = settings.weight_decay if parameter.ndim > 1 and "offsets" not in name else 0.0
         depth = _depth(name, layers)
         rate = settings.rate * (10.0 if depth < 0 else settings.layer_decay**depth)

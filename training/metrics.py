@@ -33,23 +33,36 @@ class Estimate:
 
 
 def bootstrap(
-    metric: Callable[..., float], *arrays: NDArray[np.generic], seed: int = 0
+    metric: Callable[..., float],
+    *arrays: NDArray[np.generic],
+    clusters: NDArray[np.generic] | None = None,
+    seed: int = 0,
 ) -> Estimate | None:
     """The metric over the arrays' rows with a percentile interval (300 resamples).
 
-    None where it is undefined (no rows, or a single class).
+    Rows of one cluster (a situation) are alike, so whole clusters are drawn (Field and Welsh 2007);
+    without `clusters` each row is one. None where the metric is undefined (no rows, a single class).
     """
     rows = len(arrays[0])
     value = metric(*arrays) if rows else np.nan
     if np.isnan(value):
         return None
     chance = np.random.default_rng(seed)
-    draws = [
-        metric(*(array[pick] for array in arrays))
-        for pick in (chance.integers(0, rows, rows) for _ in range(_RESAMPLES))
-    ]
+    members = _members(np.arange(rows) if clusters is None else clusters)
+    draws = []
+    for _ in range(_RESAMPLES):
+        drawn = chance.integers(0, len(members), len(members))
+        pick = np.concatenate([members[i] for i in drawn])
+        draws.append(metric(*(array[pick] for array in arrays)))
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return Estimate(float(value), float(low), float(high), rows)
+
+
+def _members(clusters: NDArray[np.generic]) -> list[NDArray[np.intp]]:
+    """Row numbers of each cluster."""
+    order = np.argsort(clusters, kind="stable")
+    _, starts = np.unique(clusters[order], return_index=True)
+    return np.split(order, starts[1:])
 
 
 def auroc(truth: Array, score: Array) -> float:

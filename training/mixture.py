@@ -12,8 +12,10 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 
+from model.labels import THREAT_KINDS
 from model.preparation import prepare
 from training.corpora import CORPORA, RELABELLED
 from training.rows import Row
@@ -44,7 +46,7 @@ def shingles(key: str) -> Iterator[int]:
 def build_training_rows(rows: Iterable[Row], held_out: Iterable[Row]) -> list[Row]:
     """Rows fit to train on: no text of `held_out`, one row a text, conflicts masked.
 
-    A near-duplicate shares eight words in a row with a held-out text of another group.
+    A near-duplicate shares eight words in a row with a held-out text, and is left out as well.
     """
     held_keys: set[str] = set()
     held_shingles: set[int] = set()
@@ -78,23 +80,25 @@ def _merge(group: list[Row]) -> Row | None:
         for name, value in row.labels.items():
             if labels.setdefault(name, value) != value:
                 conflicts.add(name)
-    for name in conflicts:
-        del labels[name]
+    if "threat" in conflicts:
+        conflicts.update(THREAT_KINDS)
+    labels = {name: value for name, value in labels.items() if name not in conflicts}
     sentiments = {row.sentiment for row in tier if row.sentiment}
-    merged = tier[0]
-    merged.labels = labels
-    merged.sentiment = sentiments.pop() if len(sentiments) == 1 else None
-    return merged if labels or merged.sentiment else None
+    sentiment = sentiments.pop() if len(sentiments) == 1 else None
+    return replace(tier[0], labels=labels, sentiment=sentiment) if labels or sentiment else None
 
 
 def sample_epoch(rows: list[Row], share: float, seed: int) -> list[Row]:
-    """One epoch: all own rows, and of each corpus at most `share` of its quota, drawn anew."""
+    """One epoch: all customer rows (our own and the relabelled), and of each other corpus at most
+    `share` of its quota, drawn anew.
+    """
     chance = random.Random(seed)
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row)
     epoch: list[Row] = []
     for source, members in sorted(by_source.items()):
-        quota = len(members) if source == "own" else round(CORPORA[source].rows * share)
+        whole = source in ("own", RELABELLED)
+        quota = len(members) if whole else round(CORPORA[source].rows * share)
         epoch += members if quota >= len(members) else chance.sample(members, quota)
     return epoch

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from model.labels import LABELS, SIGNS, THREAT_KINDS
+from model.preparation import prepare
 from training.corpora import RELABELLED
-from training.mixture import text_key
 from training.rows import Row
 
-DATASETS = Path(__file__).resolve().parent.parent / "datasets"
+_CHECKOUT = Path(__file__).resolve().parent.parent / "datasets"
+DATASETS = _CHECKOUT if (_CHECKOUT / "schema.json").exists() else Path("datasets")
 _REAL_LABELS = "real_labels.jsonl"
 
 
@@ -51,12 +52,18 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def text_hash(text: str) -> str:
-    """Names a text without holding it: 16 hex digits of the SHA-256 of its key."""
-    return hashlib.sha256(text_key(text).encode()).hexdigest()[:16]
+    """Names a text without holding it: 16 hex digits of the SHA-256 of the prepared text.
+
+    Not of its key: emoji can turn praise into an insult, so a label holds for the text with them.
+    """
+    return hashlib.sha256(prepare(text).text.encode()).hexdigest()[:16]
 
 
 def apply_real_labels(rows: Iterable[Row], folder: Path = DATASETS) -> list[Row]:
-    """Give corpus rows the labels that this project made by reading them (`real_labels.jsonl`)."""
+    """Give corpus rows the labels that this project made by reading them (`real_labels.jsonl`).
+
+    Rows of an official dev or test split stay as they are: they must not come to train.
+    """
     path = folder / _REAL_LABELS
     if not path.exists():
         return list(rows)
@@ -65,7 +72,7 @@ def apply_real_labels(rows: Iterable[Row], folder: Path = DATASETS) -> list[Row]
 
 
 def _relabel(row: Row, record: dict[str, Any] | None) -> Row:
-    if record is None or row.source == RELABELLED:
+    if record is None or row.source == RELABELLED or row.split != "train":
         return row
     kinds = record["threat_kind"]
     labels = {name: int(record[name]) for name in (*LABELS, *SIGNS)}
@@ -76,5 +83,4 @@ def _relabel(row: Row, record: dict[str, Any] | None) -> Row:
         sentiment=record["sentiment"],
         source=RELABELLED,
         weight=0.5 if record["unsure"] else 1.0,
-        split="train",
     )

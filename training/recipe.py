@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-
 from training.augment import augment
 from training.data import Data
 from training.fit import FitSettings, fit
@@ -47,11 +45,18 @@ CORPORA_STAGE = Stage(
 CUSTOMERS_STAGE = Stage(
     name="customers",
     start="corpora",
-    share=0.12,
+    share=0.1,
     written=True,
     perturbed=0.15,
     arabizi=0.04,
-    fit=FitSettings(epochs=4, rate=1.2e-4, token_budget=2560, max_tokens=256, average=0.997),
+    fit=FitSettings(
+        epochs=3,
+        rate=1.5e-4,
+        token_budget=2560,
+        max_tokens=256,
+        average=0.997,
+        same_complaint=0.1,
+    ),
 )
 STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE)
 FINAL = "final"
@@ -69,7 +74,7 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
         return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
-    torch.save(network.state_dict(), run.weights(stage.name))
+    run.keep(network, stage.name)
 
 
 def train_vectors(run: Run, data: Data, stage: str = CUSTOMERS_STAGE.name) -> None:
@@ -78,7 +83,7 @@ def train_vectors(run: Run, data: Data, stage: str = CUSTOMERS_STAGE.name) -> No
     written = [row for row in data.train if row.source == "own"]
     _, features = predict(network, run.tokenizer(), [row.text for row in written])
     fit_projection(network.to("cpu"), written, features)
-    torch.save(network.state_dict(), run.weights(FINAL))
+    run.keep(network, FINAL)
 
 
 def train(run: Run, data: Data, base: str, epochs: int | None = None) -> None:
@@ -94,6 +99,5 @@ def train(run: Run, data: Data, base: str, epochs: int | None = None) -> None:
 
 
 def _pass_over(run: Run, stage: Stage) -> None:
-    target = run.weights(stage.name)
-    if not target.exists():
-        target.write_bytes(run.weights(stage.start).read_bytes())
+    if not run.weights(stage.name).exists():
+        run.keep(run.network(stage.start), stage.name)

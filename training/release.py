@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from model import Classifier
 from model.labels import LABELS
 from model.manifest import load_manifest
-from training.calibrate import column_of, logit
+from training.calibrate import column_of, uncalibrated
 from training.corpora import CORPORA
 from training.export import verdict_probabilities
-from training.report import to_markdown
+from training.report import PARTS, to_markdown
 from training.rows import Row, label_matrix
 
 _CARD = Path(__file__).with_name("card.md")
@@ -31,14 +32,17 @@ def reliability_panels(classifier: Classifier, rows: list[Row]) -> dict[str, Pan
         column = column_of(name)
         known = ~np.isnan(labels[:, column])
         scale, shift = classifier.manifest.calibration[name]
-        before = 1 / (1 + np.exp(-(logit(after[known, column]) - shift) / scale))
+        before = uncalibrated(after[known, column], scale, shift)
         panels[name] = (labels[known, column], before, after[known, column])
     return panels
 
 
 def write_card(model: Path, report: dict[str, Any]) -> None:
-    """Write `card.md` into the model folder: our text, the thresholds, and the report's tables."""
-    manifest = load_manifest(model)
+    """Write `card.md` into the model folder (our text, the thresholds, the report's tables), and the
+    headline figures into its manifest.
+    """
+    manifest = replace(load_manifest(model), metrics=headline(report))
+    manifest.write(model)
     thresholds = json.dumps(manifest.thresholds, indent=1)
     corpora = "\n".join(
         f"| {name} | {corpus.rows:,} | {corpus.weight} | {corpus.licence} |"
@@ -57,3 +61,17 @@ def write_card(model: Path, report: dict[str, Any]) -> None:
     }.items():
         text = text.replace(mark, value)
     (model / "card.md").write_text(text, encoding="utf-8")
+
+
+def headline(report: dict[str, Any]) -> dict[str, Any]:
+    """The figures that a manifest carries, by part of the test rows."""
+    return {
+        part: {
+            "rows": report[part]["rows"],
+            "macro_f1": report[part]["macro_f1"],
+            "false_alarms": report[part]["false_alarms"],
+            "auroc": {name: report[part]["labels"][name].get("auroc") for name in LABELS},
+        }
+        for part in PARTS
+        if part in report
+    }

@@ -17,7 +17,11 @@ from matplotlib import pyplot as plt
 from model.labels import LABELS
 
 _BINS = 10
-_PARTS = {"written": "Written customer messages", "real": "Real reviews, tweets and comments"}
+PARTS = {
+    "written": "Written customer messages",
+    "reviews": "Real reviews and tweets to companies",
+    "comments": "Real threat candidates and comments",
+}
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
@@ -28,15 +32,37 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
     (folder / "results.md").write_text(to_markdown(report), encoding="utf-8")
 
 
+def write_headline(report: dict[str, Any], readme: Path) -> None:
+    """Replace the table between `<!-- begin results -->` and `<!-- end results -->`."""
+    text = readme.read_text(encoding="utf-8")
+    tables = {"results": _headline_lines(report)}
+    readme.write_text(replace_tables(text, tables), encoding="utf-8")
+
+
+def _headline_lines(report: dict[str, Any]) -> list[str]:
+    parts = {title: report[key] for key, title in PARTS.items() if key in report}
+    rows = [
+        *(
+            (f"{n}: AUROC", *(_cell(p["labels"][n].get("auroc")) for p in parts.values()))
+            for n in LABELS
+        ),
+        ("macro-F1 of the three labels", *(_cell(p["macro_f1"]) for p in parts.values())),
+        ("false alarms on fair messages", *(_cell(p["false_alarms"]) for p in parts.values())),
+        ("sentiment macro-F1", *(_cell(p["sentiment_macro_f1"]) for p in parts.values())),
+    ]
+    heads = (f"{title} ({part['rows']:,})" for title, part in parts.items())
+    return table(("", *heads), rows)
+
+
 def to_markdown(report: dict[str, Any]) -> str:
     lines = [
         "# Results",
         "",
         f"Model `{report['model']}`, as shipped (int8, balanced thresholds), on test rows that took no"
         " part in training, calibration or the choice of thresholds. Intervals: 95 %, bootstrap over"
-        " rows. Written by `brandtox evaluate`; do not edit.",
+        " situations. Written by `brandtox evaluate`; do not edit.",
     ]
-    for key, title in _PARTS.items():
+    for key, title in PARTS.items():
         if key in report:
             lines += ["", f"## {title}", "", *_customer_lines(report[key])]
     lines += ["", "## Public corpora", "", *_corpora_lines(report["corpora"])]
@@ -44,11 +70,36 @@ def to_markdown(report: dict[str, Any]) -> str:
     lines += ["", "## Identity words", "", *_identity_lines(report["identity"])]
     if report.get("same_complaint"):
         lines += ["", "## The same complaint again", "", *_vector_lines(report["same_complaint"])]
+    if "unknown_pieces" in report:
+        lines += ["", "## Unknown pieces of the trimmed vocabulary", ""]
+        shares = ((key, f"{share:.2%}") for key, share in report["unknown_pieces"].items())
+        lines += table(("language, dialect", "share"), shares)
     if "baselines" in report:
-        lines += ["", "## Baselines on the same rows (AUROC)", "", *_baseline_lines(report)]
+        lines += [
+            "",
+            "## Baselines trained on the rows of the last stage (AUROC)",
+            "",
+            *_baseline_lines(report),
+        ]
     if "parity" in report:
-        lines += ["", "## Export", "", *_table(("figure", "value"), report["parity"].items())]
+        lines += ["", "## Export", "", *table(("figure", "value"), report["parity"].items())]
     return "\n".join(lines) + "\n"
+
+
+def replace_tables(card: str, tables: dict[str, list[str]]) -> str:
+    """Put each table between its markers, `<!-- begin NAME -->` and `<!-- end NAME -->`.
+
+    Raises:
+        ValueError: the card lacks a pair of markers.
+    """
+    for name, lines in tables.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        before, opened, rest = card.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (opened and closed):
+            raise ValueError(f"the card lacks {begin} or {end} after it")
+        card = before + "\n".join((begin, "", *lines, "", end)) + after
+    return card
 
 
 def _cell(estimate: Any) -> str:
@@ -57,7 +108,12 @@ def _cell(estimate: Any) -> str:
     return f"{estimate['value']:.3f} ({estimate['low']:.3f}–{estimate['high']:.3f})"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Lines of a Markdown table."""
     body = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body]
 
@@ -67,26 +123,29 @@ def _customer_lines(part: dict[str, Any]) -> list[str]:
     lines = [
         f"{part['rows']:,} rows. Macro-F1 over the three labels {_cell(part['macro_f1'])}; false alarms"
         f" on fair messages (any of the three) {_cell(part['false_alarms'])}; sentiment macro-F1"
-        f" {_cell(part['sentiment_macro_f1'])}. Review: {review['share']:.1%} of the rows, holding"
-        f" {review['errors_found']:.1%} of those with an error.",
+        f" {_cell(part['sentiment_macro_f1'])}. Review: {_percent(review['share'])} of the rows, holding"
+        f" {_percent(review['errors_found'])} of those with an error.",
         "",
     ]
-    lines += _table(
-        ("output", "positives", "AUROC", "average precision", "F1", "ECE"),
+    lines += table(
+        ("output", "positives", "AUROC", "average precision", "F1", "ECE before", "ECE"),
         (
             (
                 name,
                 m["positives"],
-                *(_cell(m.get(k)) for k in ("auroc", "average_precision", "f1", "ece")),
+                *(
+                    _cell(m.get(k))
+                    for k in ("auroc", "average_precision", "f1", "ece_before", "ece")
+                ),
             )
             for name, m in part["labels"].items()
         ),
     )
     lines += ["", "Few false alarms (the second threshold of the menu):", ""]
-    lines += _table(
+    lines += table(
         ("label", "threshold", "recall", "false alarms"),
         (
-            (name, m["threshold"], f"{m['recall']:.1%}", f"{m['false_alarms']:.1%}")
+            (name, m["threshold"], _percent(m["recall"]), _percent(m["false_alarms"]))
             for name, m in part["few_false_alarms"].items()
         ),
     )
@@ -97,7 +156,7 @@ def _customer_lines(part: dict[str, Any]) -> list[str]:
         "macro-F1",
         "false alarms",
     )
-    lines += ["", *_table(head, (_group_row(key, g) for key, g in part["groups"].items()))]
+    lines += ["", *table(head, (_group_row(key, g) for key, g in part["groups"].items()))]
     return lines
 
 
@@ -114,23 +173,24 @@ def _group_row(key: str, group: dict[str, Any]) -> list[str]:
 
 def _corpora_lines(corpora: dict[str, Any]) -> list[str]:
     intro = (
-        "The threshold for abuse is chosen on the corpus's dev rows. Where the split says dev, the test"
-        " is not public here and the figure is of the rows that the threshold was chosen on."
+        "The threshold for abuse is chosen on the corpus's dev rows. `half of dev`: the official test"
+        " split was not at hand; the threshold is of one half of dev, the figure of the other."
     )
     keys = ("abuse_auroc", "abuse_macro_f1", "sentiment_macro_f1")
     rows = (
         (n, c["split"], c["rows"], *(_cell(c.get(k)) for k in keys)) for n, c in corpora.items()
     )
     head = ("corpus", "split", "rows", "abuse AUROC", "abuse macro-F1", "sentiment macro-F1")
-    return [intro, "", *_table(head, rows)]
+    return [intro, "", *table(head, rows)]
 
 
 def _obfuscation_lines(suite: dict[str, Any]) -> list[str]:
     intro = (
         f"{suite['rows']:,} toxic rows, about half of the words changed; recall {suite['recall']:.1%} as"
-        f" written. Lost: {suite['mean_lost']} points on average, {suite['worst_lost']} at worst."
+        f" written. Lost: {suite['mean_lost']} points on average, {suite['worst_lost']} at worst. Training perturbs"
+        " texts in the same ways, so a way of hiding words that is not in this list may cost more."
     )
-    return [intro, "", *_table(("perturbation", "recall lost (points)"), suite["lost"].items())]
+    return [intro, "", *table(("perturbation", "recall lost (points)"), suite["lost"].items())]
 
 
 def _identity_lines(suite: dict[str, Any]) -> list[str]:
@@ -151,14 +211,14 @@ def _vector_lines(vectors: dict[str, Any]) -> list[str]:
 
 def _baseline_lines(report: dict[str, Any]) -> list[str]:
     rows = []
-    for part in _PARTS:
+    for part in PARTS:
         if part not in report:
             continue
         for label in LABELS:
             ours = _cell(report[part]["labels"][label].get("auroc"))
             theirs = [_cell(b[part][label]) for b in report["baselines"].values()]
             rows.append((part, label, ours, *theirs))
-    return _table(("rows", "label", "this model", *report["baselines"]), rows)
+    return table(("rows", "label", "this model", *report["baselines"]), rows)
 
 
 def plot_curves(curves: dict[str, list[dict[str, float]]], path: Path) -> None:

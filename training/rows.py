@@ -17,6 +17,7 @@ class Row:
         labels: yes/no labels by name; a name that is absent is unknown (masked out of the loss).
         sentiment: negative, neutral, positive, or None when unknown.
         source: corpus name, or `own` for `datasets/`.
+        origin: the corpus that a relabelled text was sampled from; else the source.
         group: rows of one group never straddle splits (situation id, or the text's key).
         split: train, dev or test.
         weight: of its loss, 0 to 1.
@@ -33,6 +34,7 @@ class Row:
     weight: float = 1.0
     id: str = ""
     industry: str = ""
+    origin: str = ""
 
     @property
     def is_fair(self) -> bool:
@@ -42,9 +44,11 @@ class Row:
 
 def label_matrix(rows: list[Row]) -> np.ndarray:
     """Yes/no labels, shape [rows, 13], 1.0, 0.0 or NaN where unknown."""
-    return np.array([[row.labels.get(name, np.nan) for name in YES_NO] for row in rows], np.float32)
+    labels = [[row.labels.get(name, np.nan) for name in YES_NO] for row in rows]
+    return np.array(labels, np.float32).reshape(-1, len(YES_NO))
 
 
 def sentiment_indices(rows: list[Row]) -> np.ndarray:
     """Sentiment index, shape [rows], -1 where unknown."""
-    return np.array([SENTIMENTS.index(r.sentiment) if r.sentiment else -1 for r in rows])
+    indices = [SENTIMENTS.index(row.sentiment) if row.sentiment else -1 for row in rows]
+    return np.array(indices, np.int64)

@@ -32,14 +32,20 @@ class Run:
         texts = [row.text for row in rows]
         full = load_base(base)
         trimmed = add_emoji(trim(full, count_pieces(full, texts)), count_emoji(texts))
-        self._keep(trimmed, base)
+        self._start(trimmed, base)
 
-    def _keep(self, base: Base, name: str) -> None:
+    def _start(self, base: Base, name: str) -> None:
         build_tokenizer(base.pieces, base.scores).save(str(self.folder / "tokenizer.json"))
         base.encoder.config.save_pretrained(self.folder)
         (self.folder / "base.json").write_text(json.dumps({"base": name}))
         torch.manual_seed(0)
-        torch.save(Network(base.encoder, len(SOURCES)).state_dict(), self.weights("start"))
+        self.keep(Network(base.encoder, len(SOURCES)), "start")
+
+    def keep(self, network: Network, stage: str) -> None:
+        """Write a stage's weights; a kill leaves the whole file or none."""
+        part = self.weights(stage).with_suffix(".part")
+        torch.save(network.state_dict(), part)
+        part.replace(self.weights(stage))
 
     def weights(self, stage: str) -> Path:
         return self.folder / f"{stage}.pt"

@@ -1,7 +1,7 @@
-"""The sentence vector: a projection of pooled states, fit so that the same complaint comes near.
+"""The sentence vector: a projection of pooled states in which the same complaint comes near.
 
-The encoder is frozen here, so the vector costs the judgement nothing. Positive pairs are messages of
-one situation (the same matter in other words); negatives are the other situations of the batch.
+It is learned with the judgement by a small contrastive loss (`training.fit`) and finished here with
+the encoder frozen. Messages of one situation (the same matter in other words) belong together.
 """
 
 from __future__ import annotations
@@ -15,45 +15,38 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
 
+from training.loss import same_complaint_loss
 from training.mixture import text_key
 from training.network import Network
 from training.rows import Row
 
-_TEMPERATURE = 0.05
-_BATCH = 128
-_STEPS = 600
-_RATE = 1e-3
-_KEEP_NEAR_START = 0.02
-_NEGATIVES = 10
+_TEMPERATURE = 0.07
+_BATCH = 96
+_STEPS = 400
+_RATE = 3e-4
 _ALIKE = 0.5
 
 
 def fit_projection(network: Network, rows: list[Row], features: Tensor, seed: int = 7) -> None:
-    """Fit `network.project` on features [rows, 768] of rows with situations; InfoNCE loss.
+    """Fit `network.project` further on features [rows, 768], encoder frozen.
 
-    It starts from the principal directions, which keep what the encoder knew about meaning.
+    Half of each batch's situations are of one industry: they are the hard ones to tell apart.
     """
     situations = _situations(rows)
-    start = _principal_directions(features, network.project.out_features)
-    weight = start.clone().requires_grad_()
-    optimizer = torch.optim.AdamW([weight], lr=_RATE, weight_decay=0.0)
+    if len(situations) < 2:
+        return
+    optimizer = torch.optim.AdamW(network.project.parameters(), lr=_RATE, weight_decay=0.0)
     chance = random.Random(seed)
-    for _ in range(_STEPS if len(situations) > 1 else 0):
-        pairs = [
-            chance.sample(m, 2) for m in chance.sample(situations, min(_BATCH, len(situations)))
-        ]
-        left, right = (features[torch.tensor(side)] for side in zip(*pairs, strict=True))
-        a, b = normalize(left @ weight.T, dim=-1), normalize(right @ weight.T, dim=-1)
-        similar = a @ b.T / _TEMPERATURE
-        target = torch.arange(len(pairs))
-        loss = cross_entropy(similar, target) + cross_entropy(similar.T, target)
-        loss = loss + _KEEP_NEAR_START * ((weight - start) ** 2).sum()
+    for _ in range(_STEPS):
+        chosen = _draw(situations, rows, chance)
+        members = [i for group in chosen for i in chance.sample(situations[group], 2)]
+        groups = torch.arange(len(chosen)).repeat_interleave(2)
+        vectors = network.vectors(features[torch.tensor(members)])
+        loss = same_complaint_loss(vectors, groups, _TEMPERATURE)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    network.project.weight.data.copy_(weight.data)
 
 
 def _situations(rows: list[Row]) -> list[list[int]]:
@@ -63,21 +56,21 @@ def _situations(rows: list[Row]) -> list[list[int]]:
     return [members for members in groups.values() if len(members) > 1]
 
 
-def _principal_directions(features: Tensor, size: int) -> Tensor:
-    centred = features - features.mean(0)
-    _, _, directions = torch.linalg.svd(centred[:5000], full_matrices=False)
-    if len(directions) < size:
-        directions = torch.nn.init.orthogonal_(torch.empty(features.shape[1], features.shape[1]))
-    kept: Tensor = directions[:size].clone()
-    return kept
+def _draw(situations: list[list[int]], rows: list[Row], chance: random.Random) -> list[int]:
+    """Numbers of the situations of one batch."""
+    industry = rows[chance.choice(situations)[0]].industry
+    alike = [n for n, members in enumerate(situations) if rows[members[0]].industry == industry]
+    alike = chance.sample(alike, min(len(alike), _BATCH // 2))
+    others = chance.sample(range(len(situations)), min(len(situations), _BATCH - len(alike)))
+    return list(dict.fromkeys([*alike, *others]))
 
 
 def complaint_pairs(rows: list[Row], seed: int = 0) -> Iterator[tuple[int, int, bool]]:
     """Index pairs with whether they are the same complaint.
 
     Same: two messages of one situation that share less than half of their words (near-copies prove
-    nothing). Different: for each, ten pairs of other situations of the same industry, the hardest
-    that the data has.
+    nothing). Different: for each, one message of another situation of the same industry, the
+    hardest that the data has; so there are as many different pairs as same ones.
     """
     chance = random.Random(seed)
     words = [frozenset(text_key(row.text).split()) for row in rows]
@@ -89,9 +82,9 @@ def complaint_pairs(rows: list[Row], seed: int = 0) -> Iterator[tuple[int, int, 
             if _overlap(words[a], words[b]) >= _ALIKE:
                 continue
             others = [i for i in industries[rows[a].industry] if rows[i].group != rows[a].group]
-            if len(others) >= _NEGATIVES:
+            if others:
                 yield a, b, True
-                yield from ((a, i, False) for i in chance.sample(others, _NEGATIVES))
+                yield a, chance.choice(others), False
 
 
 def _overlap(a: frozenset[str], b: frozenset[str]) -> float:
@@ -101,7 +94,7 @@ def _overlap(a: frozenset[str], b: frozenset[str]) -> float:
 def precision_at_recall(
     same: NDArray[np.bool_], similarity: NDArray[np.float64], recall: float
 ) -> float:
-    """Precision where `recall` of the same-complaint pairs are found."""
-    threshold = np.quantile(similarity[same], 1 - recall)
+    """Precision where at least `recall` of the same-complaint pairs are found."""
+    threshold = -np.quantile(-similarity[same], recall, method="inverted_cdf")
     found = similarity >= threshold
     return float(same[found].mean())
