@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# A CPU build where there is no GPU: the plain index brings gigabytes of CUDA.
+# The build of PyTorch that the train extra gets. On Linux the plain index carries the CUDA build
+# (gigabytes); for a CPU one give make TORCH=… the file or index of your choice.
 TORCH ?= torch==2.13.0
 # Of a model to release: make release VERSION=1.1.0
 VERSION ?= $(error say which: make release VERSION=1.1.0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from model.errors import ModelError
-from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS, YES_NO
+from model.labels import LABELS, OUTPUTS, SENTIMENTS, SIGNS, THREAT_KINDS
 from model.language import detect_language, detect_script
 from model.manifest import BALANCED, MODEL, RELEASED, TOKENIZER, Manifest, load_manifest
 from model.preparation import prepare
@@ -32,6 +32,9 @@ _TOKEN_BUDGET = 1024
 _CHARS_PER_TOKEN = 40
 """No text needs more characters than this per token that is read; the rest is not prepared."""
 
+_INPUTS = ["ids", "mask"]
+_OUTPUTS = ["probabilities", "vector"]
+
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -47,7 +50,7 @@ class Classifier:
     ) -> None:
         self.manifest = manifest
         self._session = session
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="brandtox-model")
 
     @classmethod
@@ -67,9 +70,13 @@ class Classifier:
         try:
             session = _open_session(folder / MODEL)
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+            classifier = cls(manifest, session, tokenizer, threads)
+            classifier._read_longest()
+        except ModelError:
+            raise
         except Exception as error:  # neither library documents what it raises
             raise ModelError(f"{folder} cannot be loaded: {error}") from error
-        return cls(manifest, session, tokenizer, threads)
+        return classifier
 
     @property
     def version(self) -> str:
@@ -81,7 +88,9 @@ class Classifier:
         unique = list(dict.fromkeys(prepared))
         windows = self._windows(unique)
         results = dict(zip(unique, self._read(windows), strict=True))
-        return [self._verdict(p, text, *results[p]) for p, text in zip(prepared, texts, strict=True)]
+        return [
+            self._verdict(p, text, *results[p]) for p, text in zip(prepared, texts, strict=True)
+        ]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens that the model would read of each text, with begin and end marks."""
@@ -93,11 +102,18 @@ class Classifier:
     def _most_characters(self) -> int:
         return self.manifest.max_windows * self.manifest.window_tokens * _CHARS_PER_TOKEN
 
+    def _read_longest(self) -> None:
+        """Read a full window of the last token: what does not fit fails now, not at a request."""
+        last = self.tokenizer.get_vocab_size() - 1
+        probabilities, vectors = self._run_batch([[last] * self.manifest.window_tokens])
+        if not (np.isfinite(probabilities).all() and np.isfinite(vectors).all()):
+            raise ModelError("the model's outputs are not numbers: get the model folder again")
+
     def _prepare(self, text: str) -> str:
         return prepare(text[: self._most_characters]).text
 
     def _windows(self, prepared: Sequence[str]) -> list[Windows]:
-        encodings = self._tokenizer.encode_batch_fast(list(prepared), add_special_tokens=False)
+        encodings = self.tokenizer.encode_batch_fast(list(prepared), add_special_tokens=False)
         m = self.manifest
         return [
             cut_windows(e.ids, m.window_tokens, m.window_overlap, m.max_windows) for e in encodings
@@ -132,7 +148,7 @@ class Classifier:
 
     def _run_batch(self, rows: Sequence[Sequence[int]]) -> Outputs:
         ids, mask = pad(rows)
-        probabilities, vectors = self._session.run(None, {"ids": ids, "mask": mask})
+        probabilities, vectors = self._session.run(_OUTPUTS, {"ids": ids, "mask": mask})
         return probabilities, vectors
 
     def _verdict(self, prepared: str, text: str, outputs: Outputs, cut: bool) -> Verdict:
@@ -167,11 +183,17 @@ def _open_session(path: Path) -> ort.InferenceSession:
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()}
-    if names != ({"ids", "mask"}, {"probabilities", "vector"}):
-        raise ModelError(f"{path} is not a brandtox model: its inputs and outputs are {names}")
-    width = session.get_outputs()[0].shape[-1]
-    if width != len(YES_NO) + len(SENTIMENTS):
-        raise ModelError(f"{path} has {width} outputs, not those of this label scheme")
+    if names != (set(_INPUTS), set(_OUTPUTS)):
+        raise ModelError(
+            f"{path} is not a brandtox model: it has inputs {sorted(names[0])} and outputs"
+            f" {sorted(names[1])}, not {_INPUTS} and {_OUTPUTS}"
+        )
+    width = next(o.shape[-1] for o in session.get_outputs() if o.name == "probabilities")
+    if width != len(OUTPUTS):
+        raise ModelError(
+            f"{path} has {width} probabilities, not the {len(OUTPUTS)} of this label scheme:"
+            " use a model released for this version of brandtox"
+        )
     return session
 
 

@@ -17,6 +17,8 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 BALANCED = "balanced"
 FEW_FALSE_ALARMS = "few_false_alarms"
+_MARKS = 2  # a window begins and ends with a mark
+_GET_AGAIN = "get the model folder again, or set BRANDTOX_MODEL to another"
 
 
 @dataclass(frozen=True)
@@ -71,27 +73,55 @@ def load_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise ModelError(f"no model in {folder}: {MANIFEST} is missing (set BRANDTOX_MODEL)")
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{path} is not a model manifest: {error}") from error
-    _check_scheme(manifest, path)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        _check_scheme(record, path)
+        manifest = Manifest(**record)
+        _check_values(manifest)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path} is not a model manifest ({error}): {_GET_AGAIN}") from error
     for name in (MODEL, TOKENIZER):
         _check_file(folder / name, manifest.files.get(name))
     return manifest
 
 
-def _check_scheme(manifest: Manifest, path: Path) -> None:
-    if manifest.scheme != SCHEME or tuple(manifest.outputs) != OUTPUTS:
+def _check_scheme(record: dict[str, Any], path: Path) -> None:
+    """Checked before anything else: a manifest of another scheme may have other fields."""
+    scheme = record.get("scheme")
+    if scheme != SCHEME:
         raise ModelError(
-            f"{path} is of label scheme {manifest.scheme!r}; this version of brandtox needs"
-            f" {SCHEME!r}: use a model released for it"
+            f"{path} is of label scheme {scheme!r}; this version of brandtox needs {SCHEME!r}:"
+            " use a model released for it"
         )
-    if missing := [name for name in LABELS if BALANCED not in manifest.thresholds.get(name, {})]:
-        raise ModelError(f"{path} has no balanced threshold for {', '.join(missing)}")
+
+
+def _check_values(manifest: Manifest) -> None:
+    """Refuse now what would fail at a request.
+
+    Raises:
+        ValueError, TypeError, AttributeError: a value is out of range or of another type.
+    """
+    if not isinstance(manifest.model, str) or not manifest.model:
+        raise ValueError("it has no version")
+    if tuple(manifest.outputs) != OUTPUTS:
+        raise ValueError("its outputs are not those of the label scheme")
+    for name in LABELS:
+        if not 0 < manifest.thresholds.get(name, {}).get(BALANCED, 0) < 1:
+            raise ValueError(f"it has no balanced threshold for {name}")
+    if not manifest.review_margin >= 0:
+        raise ValueError("its review_margin is negative")
+    sizes = manifest.window_tokens, manifest.window_overlap, manifest.max_windows
+    if not all(isinstance(size, int) for size in sizes):
+        raise TypeError("its window sizes are not whole numbers")
+    if not 0 <= manifest.window_overlap < manifest.window_tokens - _MARKS:
+        raise ValueError("its windows do not move on")
+    if manifest.max_windows < 1:
+        raise ValueError("it reads no window")
+    if not isinstance(manifest.files, dict):
+        raise TypeError("it lists no files")
 
 
 def _check_file(path: Path, expected: str | None) -> None:
     if not path.is_file():
-        raise ModelError(f"{path} is missing: get the model folder again")
+        raise ModelError(f"{path} is missing: {_GET_AGAIN}")
     if sha256(path) != expected:
-        raise ModelError(f"{path} is damaged (its SHA-256 is not the manifest's): get it again")
+        raise ModelError(f"{path} is damaged (its SHA-256 is not the manifest's): {_GET_AGAIN}")

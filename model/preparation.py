@@ -7,38 +7,66 @@ addresses and long numbers become placeholders, as in the public corpora.
 
 It is idempotent, linear in time for any input, and keeps an offset map, so that a span of the
 prepared text can be shown on what the customer wrote. It knows nothing of tokens or labels.
+
+Most words need nothing: they are recognised by one pattern and passed on. Any other word goes once
+through a fixed chain of steps whose order makes the result a fixed point; `_prepare_word` says why.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
 _ALEFS = dict.fromkeys("أإآٱ", "ا")
-_PERSIAN = {"ک": "ك", "ی": "ي", "ے": "ي", "ھ": "ه", "ہ": "ه", "ۃ": "ة", "ګ": "ك", "ٮ": "ب", "ڪ": "ك"}
-_QUOTES = {"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "..."}
+_PERSIAN = dict(zip("کیےھہۃګٮڪ", "كييههةكبك", strict=True))
+_QUOTES = dict(zip("’‘`´“”–—", "''''\"\"--", strict=True)) | {"…": "..."}
 _LETTERS = _ALEFS | _PERSIAN | _QUOTES
-_LOOK_ALIKES = dict(
-    zip("аеорсухіѕјԁһӏԛԝкмнтвαεορυνικτχ", "aeopcyxisjdhlqwkmhtbaeopyviktx", strict=True)
-)
+_LOOK_ALIKES = str.maketrans("аеорсухіѕјԁһӏԛԝкмнтвαεορυνικτχ", "aeopcyxisjdhlqwkmhtbaeopyviktx")
 _SYMBOL_LETTERS = {"@": "a", "$": "s", "!": "i", "0": "o", "€": "e"}
-_SEPARATORS = frozenset(".-_*·•~|/\\,+،#")
 _TATWEEL = "ـ"
 _EDGE_PUNCTUATION = ".,!?؟،؛;:()[]{}\"'«»<>"
 _LONG_NUMBER = range(9, 16)
 _STRETCH_KEPT = {"ل": 2, "ه": 2}  # "الله" and laughter ("هه") are really doubled
+_FEWEST_SPELLED_WORDS = 4
+
+_MARKS = (
+    "\u0300-\u036f\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8"
+    "\u06ea-\u06ed\u08d3-\u08ff\u20d0-\u20ff\ufe00-\ufe0f"
+)
+"""Marks that only decorate Latin and Arabic letters and emoji (other scripts need theirs)."""
+
+_MARK = re.compile(f"[{_MARKS}]")
+_UNCHANGED = "a-z0-9 .,!?:;'\"()/@#&%+*=_،؟؛\u0621\u0624\u0626-\u063a\u0641-\u064a-"
+_CLUSTERS = re.compile(f"([{_UNCHANGED}]+(?![{_MARKS}]))|.[{_MARKS}]*", re.DOTALL)
+"""A stretch of characters that cleaning leaves alone, or one character with its marks."""
+
+_WORDS = re.compile("[^ ]+")
+_PLAIN_WORD = re.compile("(?:[a-z]+|[\u0620-\u063a\u0641-\u064a]+)[.,!?:;،؟؛)]?")
+_THREE_ALIKE = re.compile(r"(.)\1\1")
+_RUN = re.compile(r"(\D)\1{2,}")
+_LATIN = re.compile("[a-z]")
+_TO_LAST_LATIN = re.compile(".*[a-z]")
+_SYMBOLS_IN_WORD = re.compile(r"(?<=[a-z])([@$!0€])(?:\1*(?=[a-z])|\1*(?=\1))")
+_SEPARATOR = re.compile(r"[-._*•·~|/\\,+،#]")
+_SPELLED_OUT = re.compile(
+    rf"(?<![^\W_])[^\W\d_](?:{_SEPARATOR.pattern}{{1,2}}[^\W\d_](?![^\W_])){{2,}}"
+)
 
 
-class _Char(NamedTuple):
-    """One prepared character and the half-open span of the original that it stands for."""
+class _Word(NamedTuple):
+    """Characters under preparation: `starts[i]` and `ends[i]` bound the original behind `text[i]`,
+    `blank` is the original span of the blanks before the word.
+    """
 
-    char: str
-    start: int
-    end: int
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+    blank: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -62,41 +90,48 @@ class Prepared:
 
 def prepare(text: str) -> Prepared:
     """Prepare a text of any length and content; never fails."""
-    chars = _squeeze_spaces(_clean(text))
-    words = [_prepare_word(list(word)) for is_space, word in _words(chars) if not is_space]
-    words = list(_join_spelled_words(words))
-    joined: list[_Char] = []
+    words = [_prepare_word(word) for word in _split(_clean(text))]
+    return _assemble(list(_join_spelled_words(words)))
+
+
+def _assemble(words: Sequence[_Word]) -> Prepared:
+    """The words with one blank between neighbours."""
+    starts: list[int] = []
+    ends: list[int] = []
     for word in words:
-        if joined:
-            joined.append(_Char(" ", joined[-1].end, word[0].start))
-        joined.extend(word)
-    return Prepared(
-        "".join(c.char for c in joined),
-        tuple(c.start for c in joined),
-        tuple(c.end for c in joined),
-    )
+        if starts:
+            starts.append(word.blank[0])
+            ends.append(word.blank[1])
+        starts.extend(word.starts)
+        ends.extend(word.ends)
+    return Prepared(" ".join(word.text for word in words), tuple(starts), tuple(ends))
 
 
-def _clean(text: str) -> Iterator[_Char]:
+def _clean(text: str) -> _Word:
     """Characters after Unicode normalisation, with invisible ones dropped and controls as blanks."""
-    position = 0
-    while position < len(text):
-        base = text[position]
-        end = position + 1
-        while end < len(text) and _is_mark(text[end]):
-            end += 1
-        cluster = base + text[position + 1 : position + 2] if end > position + 1 else base
-        for char in _clean_cluster(cluster):
-            yield _Char(char, position, end)
-        position = end
+    parts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for cluster in _CLUSTERS.finditer(text):
+        start, end = cluster.span()
+        if unchanged := cluster[1]:
+            parts.append(unchanged)
+            starts.extend(range(start, end))
+            ends.extend(range(start + 1, end + 1))
+        else:
+            cleaned = _clean_cluster(cluster[0][:2])
+            parts.append(cleaned)
+            starts.extend([start] * len(cleaned))
+            ends.extend([end] * len(cleaned))
+    return _Word("".join(parts), starts, ends)
 
 
 @lru_cache(maxsize=65536)
 def _clean_cluster(cluster: str) -> str:
-    """Clean a base character with at most one mark; marks that do not compose are dropped."""
+    """Clean a base character with at most one mark; a mark that does not compose is dropped."""
     composed = unicodedata.normalize("NFC", cluster)
     base = composed if len(composed) == 1 else cluster[0]
-    if _is_mark(base):
+    if _MARK.match(base):
         return ""
     folded = unicodedata.normalize("NFKC", base).lower()
     return "".join(map(_clean_char, unicodedata.normalize("NFC", folded)))
@@ -106,7 +141,7 @@ def _clean_char(char: str) -> str:
     category = unicodedata.category(char)
     if category == "Cs":
         return "\ufffd"
-    if char == _TATWEEL or category == "Cf" or _is_mark(char) or _is_skin_tone(char):
+    if char == _TATWEEL or category == "Cf" or _MARK.match(char) or _is_skin_tone(char):
         return ""
     if category in ("Cc", "Zs", "Zl", "Zp"):
         return " "
@@ -115,58 +150,36 @@ def _clean_char(char: str) -> str:
     return _LETTERS.get(char, char)
 
 
-def _is_mark(char: str) -> bool:
-    """Marks that only decorate Latin and Arabic letters and emoji (other scripts need theirs)."""
-    return (
-        "\u0300" <= char <= "\u036f"
-        or "\u064b" <= char <= "\u065f"
-        or ("\u06d6" <= char <= "\u06ed" and unicodedata.category(char) == "Mn")
-        or char == "\u0670"
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\u20d0" <= char <= "\u20ff"
-        or "\u0610" <= char <= "\u061a"
-        or "\u08d3" <= char <= "\u08ff"
-    )
-
-
 def _is_skin_tone(char: str) -> bool:
     return "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
-def _squeeze_spaces(chars: Iterable[_Char]) -> list[_Char]:
-    kept: list[_Char] = []
-    for char in chars:
-        if char.char != " " or (kept and kept[-1].char != " "):
-            kept.append(char)
-    return kept
+def _split(cleaned: _Word) -> Iterator[_Word]:
+    stop = 0
+    for match in _WORDS.finditer(cleaned.text):
+        start = match.start()
+        blank = (cleaned.starts[stop], cleaned.ends[start - 1]) if start else (0, 0)
+        stop = match.end()
+        yield _Word(match[0], cleaned.starts[start:stop], cleaned.ends[start:stop], blank)
 
 
-def _words(chars: list[_Char]) -> Iterator[tuple[bool, Iterator[_Char]]]:
-    return groupby(chars, key=lambda c: c.char == " ")
+def _prepare_word(word: _Word) -> _Word:
+    """Bring a word to its fixed point.
 
-
-def _prepare_word(word: list[_Char]) -> list[_Char]:
-    text = "".join(c.char for c in word)
-    placeholder = _placeholder(text)
-    if placeholder:
-        return _stand_in(placeholder, word)
-    if text.isascii() and text.isalpha() and len(text) < 3:
+    Once is enough for each step, in this order: look-alikes make the Latin letters that symbols stand
+    between; neither comes back later, since the steps after them only drop characters between or
+    beside equal kinds. Shortened runs can be the single letters of a spelled-out word ("ااا.ببب"),
+    a joined one can hold runs ("ا.ا.ا"), and a letter that is left of those has no neighbour to be
+    joined with, or the joining would have taken it. Whatever has become a placeholder is seen last.
+    """
+    if _PLAIN_WORD.fullmatch(word.text) and not _THREE_ALIKE.search(word.text):
         return word
-    steps: tuple[Callable[[list[_Char]], list[_Char]], ...] = (
-        _replace_look_alikes,
-        _replace_symbols,
-        _join_separated,
-        _shorten_runs,
-    )
-    for step in steps:
-        word = step(word)
-    # Joining and shortening can uncover a placeholder or another run; the word only gets shorter,
-    # and one more pass settles all but hand-made nests, which `_settled` bounds.
-    return _settled(word, text)
-
-
-def _settled(word: list[_Char], before: str) -> list[_Char]:
-    return word if "".join(c.char for c in word) == before else _prepare_word(word)
+    if name := _placeholder(word.text):
+        return _stand_in(name, word)
+    word = word._replace(text=_replace_symbols(_replace_look_alikes(word.text)))
+    word = _shorten_runs(_join_separated(_shorten_runs(word)))
+    name = _placeholder(word.text)
+    return _stand_in(name, word) if name else word
 
 
 def _placeholder(text: str) -> str:
@@ -184,97 +197,87 @@ def _placeholder(text: str) -> str:
     return ""
 
 
-def _stand_in(placeholder: str, word: list[_Char]) -> list[_Char]:
-    return [_Char(char, word[0].start, word[-1].end) for char in placeholder]
+def _stand_in(placeholder: str, word: _Word) -> _Word:
+    size = len(placeholder)
+    return _Word(placeholder, [word.starts[0]] * size, [word.ends[-1]] * size, word.blank)
 
 
-def _replace_look_alikes(word: list[_Char]) -> list[_Char]:
+def _replace_look_alikes(text: str) -> str:
     """Cyrillic and Greek letters that pass for Latin ones, in words that also hold Latin letters."""
-    if not any(_is_latin(c.char) for c in word) or all(c.char.isascii() for c in word):
-        return word
-    return [c._replace(char=_LOOK_ALIKES.get(c.char, c.char)) for c in word]
+    return text if text.isascii() or not _LATIN.search(text) else text.translate(_LOOK_ALIKES)
 
 
-def _replace_symbols(word: list[_Char]) -> list[_Char]:
-    """Symbols that stand for a Latin letter, between two letters ("id!ot", "a$$hole")."""
-    if not any(c.char in _SYMBOL_LETTERS for c in word):
-        return word
-    replaced = list(word)
-    last_letter = max((i for i, c in enumerate(word) if _is_latin(c.char)), default=-1)
-    for i in range(1, last_letter):
-        if word[i].char in _SYMBOL_LETTERS and _is_latin(replaced[i - 1].char):
-            follows_letter = _is_latin(word[i + 1].char) or word[i + 1].char == word[i].char
-            if follows_letter:
-                replaced[i] = word[i]._replace(char=_SYMBOL_LETTERS[word[i].char])
-    return replaced
+def _replace_symbols(text: str) -> str:
+    """Symbols that stand for a Latin letter, between two letters ("id!ot", "a$$hole").
+
+    Of a run that no letter follows at once, all but the last are replaced, if one comes later.
+    """
+    if not (inner := _TO_LAST_LATIN.match(text)):
+        return text
+    replaced = _SYMBOLS_IN_WORD.sub(lambda m: _SYMBOL_LETTERS[m[1]] * len(m[0]), inner[0])
+    return replaced + text[inner.end() :]
 
 
-def _is_latin(char: str) -> bool:
-    return "a" <= char <= "z"
-
-
-def _join_separated(word: list[_Char]) -> list[_Char]:
+def _join_separated(word: _Word) -> _Word:
     """Join three or more single letters that one or two separators keep apart ("f.u.c.k")."""
-    joined: list[_Char] = []
-    i = 0
-    while i < len(word):
-        stop, letters = _spelled_out(word, i)
-        joined.extend(letters)
-        i = stop
-    return joined
+    return _drop(
+        word,
+        {
+            stretch.start() + separator
+            for stretch in _SPELLED_OUT.finditer(word.text)
+            for separator, char in enumerate(stretch[0])
+            if _SEPARATOR.match(char)
+        },
+    )
 
 
-def _spelled_out(word: list[_Char], start: int) -> tuple[int, list[_Char]]:
-    """The letters of a spelled-out stretch that begins at `start`, or the one character there."""
-    letters = [start]
-    at_word_start = start == 0 or not word[start - 1].char.isalnum()
-    i = start
-    while at_word_start and word[i].char.isalpha():
-        following = i + 1
-        while following < len(word) and following <= i + 2 and word[following].char in _SEPARATORS:
-            following += 1
-        single = following < len(word) and word[following].char.isalpha()
-        if following == i + 1 or not single:
-            break
-        if following + 1 < len(word) and word[following + 1].char.isalnum():
-            break
-        letters.append(following)
-        i = following
-    if len(letters) < 3:
-        return start + 1, [word[start]]
-    return letters[-1] + 1, [word[k] for k in letters]
-
-
-def _shorten_runs(word: list[_Char]) -> list[_Char]:
+def _shorten_runs(word: _Word) -> _Word:
     """Shorten stretched letters and repeated signs; digits stay."""
-    shortened: list[_Char] = []
-    for char, group in groupby(word, key=lambda c: c.char):
-        run = list(group)
-        kept = min(_kept_of_run(char, len(run)), len(run))
-        shortened.extend(run[: kept - 1])
-        shortened.append(run[kept - 1]._replace(end=run[-1].end))
-    return shortened
+    dropped: set[int] = set()
+    ends = list(word.ends)
+    for run in _RUN.finditer(word.text):
+        stop = run.start() + _kept_of_run(run[1])
+        ends[stop - 1] = ends[run.end() - 1]
+        dropped.update(range(stop, run.end()))
+    return _drop(word._replace(ends=ends), dropped)
 
 
-def _kept_of_run(char: str, length: int) -> int:
-    if char.isdigit() or length < 3:
-        return length
+def _kept_of_run(char: str) -> int:
     if not char.isalpha():
         return 3
-    if "\u0600" <= char <= "\u06ff":
-        return _STRETCH_KEPT.get(char, 1)
-    return 2
+    return _STRETCH_KEPT.get(char, 1) if _is_arabic(char) else 2
 
 
-def _join_spelled_words(words: list[list[_Char]]) -> Iterator[list[_Char]]:
-    """Join four or more neighbouring one-letter words of one script ("ح م ا ر")."""
+def _is_arabic(char: str) -> bool:
+    return "\u0600" <= char <= "\u06ff"
 
-    def is_letter(word: list[_Char]) -> bool:
-        return len(word) == 1 and word[0].char.isalpha()
 
-    for single, group in groupby((w for w in words if w), key=is_letter):
+def _drop(word: _Word, dropped: set[int]) -> _Word:
+    if not dropped:
+        return word
+    kept = [i for i in range(len(word.text)) if i not in dropped]
+    return _Word(
+        "".join(word.text[i] for i in kept),
+        [word.starts[i] for i in kept],
+        [word.ends[i] for i in kept],
+        word.blank,
+    )
+
+
+def _join_spelled_words(words: Sequence[_Word]) -> Iterator[_Word]:
+    """Join four or more neighbouring one-letter words ("ح م ا ر")."""
+    for single, group in groupby(words, key=lambda w: len(w.text) == 1 and w.text.isalpha()):
         run = list(group)
-        if single and len(run) >= 4:
-            yield _prepare_word([word[0] for word in run])
+        if single and len(run) >= _FEWEST_SPELLED_WORDS:
+            yield _prepare_word(_joined(run))
         else:
             yield from run
+
+
+def _joined(words: Sequence[_Word]) -> _Word:
+    return _Word(
+        "".join(word.text for word in words),
+        [word.starts[0] for word in words],
+        [word.ends[0] for word in words],
+        words[0].blank,
+    )

@@ -29,7 +29,7 @@ def cut_windows(ids: Sequence[int], size: int, overlap: int, most: int) -> Windo
     room = size - 2
     if len(ids) <= room:
         return Windows([[BEGIN, *ids, END]], truncated=False)
-    starts = list(range(0, len(ids) - room, room - overlap)) + [len(ids) - room]
+    starts = [*range(0, len(ids) - room, room - overlap), len(ids) - room]
     kept = starts[:most]
     windows = [[BEGIN, *ids[start : start + room], END] for start in kept]
     return Windows(windows, truncated=len(starts) > most)

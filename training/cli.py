@@ -149,7 +149,7 @@ def release(
     try:
         parity = export(run, data, new, version)
     except GateError as error:
-        shutil.rmtree(new)
+        shutil.rmtree(new, ignore_errors=True)
         raise click.ClickException(f"not released: {error}") from error
     if target.exists():
         target.rename(old)

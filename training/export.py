@@ -113,7 +113,7 @@ def _write(
         thresholds=thresholds.menu,
         review_margin=thresholds.review_margin,
         created=datetime.date.today().isoformat(),
-        base=json.loads((run.folder / "base.json").read_text())["base"],
+        base=run.base(),
         calibration={
             name: [round(float(a), 5), round(float(b), 5)]
             for name, a, b in zip(OUTPUTS, calibration.scale, calibration.shift, strict=True)

@@ -88,17 +88,20 @@ def _merge(group: list[Row]) -> Row | None:
     return replace(tier[0], labels=labels, sentiment=sentiment) if labels or sentiment else None
 
 
-def sample_epoch(rows: list[Row], share: float, seed: int) -> list[Row]:
-    """One epoch: all customer rows (our own and the relabelled), and of each other corpus at most
-    `share` of its quota, drawn anew.
-    """
+def sample_epoch(
+    rows: list[Row], share: float, seed: int, relabelled: float = 1.0
+) -> list[Row]:
+    """One epoch: our own rows, a share of the relabelled ones, and of each other corpus at most
+    `share` of its quota, drawn anew."""
     chance = random.Random(seed)
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row)
     epoch: list[Row] = []
     for source, members in sorted(by_source.items()):
-        whole = source in ("own", RELABELLED)
-        quota = len(members) if whole else round(CORPORA[source].rows * share)
+        if source in ("own", RELABELLED):
+            quota = round(len(members) * (relabelled if source == RELABELLED else 1.0))
+        else:
+            quota = round(CORPORA[source].rows * share)
         epoch += members if quota >= len(members) else chance.sample(members, quota)
     return epoch

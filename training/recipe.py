@@ -20,6 +20,7 @@ class Stage:
 
     Attributes:
         share: of each corpus's quota of rows an epoch.
+        relabelled: share of the relabelled real messages an epoch.
         written: our own written rows are part of it.
         perturbed, arabizi: shares of rows that augmentation changes.
     """
@@ -31,6 +32,7 @@ class Stage:
     perturbed: float
     arabizi: float
     fit: FitSettings
+    relabelled: float = 1.0
 
 
 CORPORA_STAGE = Stage(
@@ -58,7 +60,24 @@ CUSTOMERS_STAGE = Stage(
         same_complaint=0.1,
     ),
 )
-STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE)
+MESSAGES_STAGE = Stage(
+    name="messages",
+    start="customers",
+    share=0.03,
+    relabelled=0.5,
+    written=True,
+    perturbed=0.15,
+    arabizi=0.04,
+    fit=FitSettings(
+        epochs=3,
+        rate=1.0e-4,
+        token_budget=2560,
+        max_tokens=256,
+        average=0.996,
+        same_complaint=0.1,
+    ),
+)
+STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE)
 FINAL = "final"
 
 
@@ -70,14 +89,14 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
     rows = [row for row in data.train if stage.written or row.source != "own"]
 
     def epoch_rows(epoch: int) -> list[Row]:
-        sampled = sample_epoch(rows, stage.share, 100 + epoch)
+        sampled = sample_epoch(rows, stage.share, 100 + epoch, stage.relabelled)
         return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
     run.keep(network, stage.name)
 
 
-def train_vectors(run: Run, data: Data, stage: str = CUSTOMERS_STAGE.name) -> None:
+def train_vectors(run: Run, data: Data, stage: str = MESSAGES_STAGE.name) -> None:
     """Fit the sentence vector on the written rows and keep the final weights."""
     network = run.network(stage)
     written = [row for row in data.train if row.source == "own"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +42,15 @@ class Row:
     def is_fair(self) -> bool:
         """True when none of the three labels is known to hold and all three are known."""
         return all(self.labels.get(name) == 0 for name in YES_NO[:3])
+
+
+def fingerprint(rows: Iterable[Row]) -> str:
+    """16 hex digits that change with any text, label, sentiment, weight or source of the rows."""
+    digest = hashlib.sha256()
+    for row in rows:
+        fields = (row.text, sorted(row.labels.items()), row.sentiment, row.source, row.weight)
+        digest.update(repr(fields).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:16]
 
 
 def label_matrix(rows: list[Row]) -> np.ndarray:

@@ -11,8 +11,9 @@ from transformers import BertConfig
 
 from training.base import Base, load_base
 from training.corpora import CORPORA
+from training.fit import CheckpointError
 from training.network import Network, empty_network
-from training.rows import Row
+from training.rows import Row, fingerprint
 from training.vocabulary import add_emoji, build_tokenizer, count_emoji, count_pieces, trim
 
 SOURCES = {name: i for i, name in enumerate(("own", *CORPORA))}
@@ -25,19 +26,29 @@ class Run:
         self.folder = folder
 
     def create(self, base: str, rows: list[Row]) -> None:
-        """Trim the base to the rows' texts and keep tokenizer and start weights; once only."""
+        """Trim the base to the rows' texts and keep tokenizer and start weights; once only.
+
+        Raises:
+            CheckpointError: the folder holds a run of another base or other rows.
+        """
+        made_of = {"base": base, "data": fingerprint(rows)}
         if self.weights("start").exists():
+            if json.loads(self._made_of.read_text()) != made_of:
+                raise CheckpointError(
+                    f"{self.folder} holds a run of another base or other data: give another --run,"
+                    " or remove it"
+                )
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         texts = [row.text for row in rows]
         full = load_base(base)
         trimmed = add_emoji(trim(full, count_pieces(full, texts)), count_emoji(texts))
-        self._start(trimmed, base)
+        self._start(trimmed, made_of)
 
-    def _start(self, base: Base, name: str) -> None:
+    def _start(self, base: Base, made_of: dict[str, str]) -> None:
         build_tokenizer(base.pieces, base.scores).save(str(self.folder / "tokenizer.json"))
         base.encoder.config.save_pretrained(self.folder)
-        (self.folder / "base.json").write_text(json.dumps({"base": name}))
+        self._made_of.write_text(json.dumps(made_of))
         torch.manual_seed(0)
         self.keep(Network(base.encoder, len(SOURCES)), "start")
 
@@ -46,6 +57,13 @@ class Run:
         part = self.weights(stage).with_suffix(".part")
         torch.save(network.state_dict(), part)
         part.replace(self.weights(stage))
+
+    @property
+    def _made_of(self) -> Path:
+        return self.folder / "base.json"
+
+    def base(self) -> str:
+        return str(json.loads(self._made_of.read_text())["base"])
 
     def weights(self, stage: str) -> Path:
         return self.folder / f"{stage}.pt"

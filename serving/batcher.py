@@ -1,0 +1,146 @@
+"""Requests share batches: the model takes what waits when it is free, from each request in turn.
+
+There is no timer: an idle model starts at once, a busy one finds more texts when it comes back. A
+short request waits for the round in progress, never for the whole of a large one before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+from model import Verdict
+from serving.errors import ApiError, Code
+
+_CHARACTERS_A_ROUND = 16_000
+"""Text that one round takes, about 130 short messages: some tenths of a second on two cores."""
+_CHARACTERS_A_TURN = 4_000
+"""Text that one request may add to a round before the next request has its turn."""
+
+
+class Scorer(Protocol):
+    """What the service needs of a `model.Classifier`."""
+
+    @property
+    def version(self) -> str: ...
+
+    def score(self, texts: Sequence[str]) -> list[Verdict]: ...
+
+
+@dataclass
+class _Waiting:
+    text: str
+    verdict: asyncio.Future[Verdict]
+
+
+class Batcher:
+    """Scores texts of many requests together, off the event loop.
+
+    Args:
+        most_requests: requests scored or waiting at once.
+        most_characters: text that may wait.
+    """
+
+    def __init__(self, classifier: Scorer, most_requests: int, most_characters: int) -> None:
+        self.classifier = classifier
+        self._most_requests = most_requests
+        self._most_characters = most_characters
+        self._turns: deque[deque[_Waiting]] = deque()
+        self._filled = asyncio.Event()
+        self._requests = 0
+        self._characters = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the worker while the context is open."""
+        worker = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+
+    async def score(self, texts: Sequence[str]) -> list[Verdict]:
+        """Verdicts of one request's texts, in order.
+
+        Raises:
+            ApiError: 429, too many requests or too much text wait already.
+        """
+        if not texts:
+            return []
+        size = sum(map(len, texts))
+        self._admit(size)
+        loop = asyncio.get_running_loop()
+        waiting = [_Waiting(text, loop.create_future()) for text in texts]
+        left = deque(waiting)
+        self._requests += 1
+        self._characters += size
+        self._turns.append(left)
+        self._filled.set()
+        try:
+            return await asyncio.gather(*(item.verdict for item in waiting))
+        finally:
+            self._requests -= 1
+            self._characters -= size
+            left.clear()  # when the caller is gone, its texts must not stay in memory
+
+    def _admit(self, size: int) -> None:
+        too_much = self._requests and self._characters + size > self._most_characters
+        if self._requests >= self._most_requests or too_much:
+            raise ApiError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                Code.OVERLOADED,
+                "the service is busy: send the same request again in a moment",
+                retry_after=1,
+            )
+
+    async def _work(self) -> None:
+        while True:
+            await self._filled.wait()
+            if not (batch := self._take()):
+                self._filled.clear()
+                continue
+            try:
+                texts = [item.text for item in batch]
+                _answer(batch, await asyncio.to_thread(self.classifier.score, texts))
+            except Exception as error:  # the requests must hear of it, and the worker must live
+                _fail(batch, error)
+
+    def _take(self) -> list[_Waiting]:
+        """The next round: some texts of each request, the requests in turn."""
+        batch: list[_Waiting] = []
+        characters = 0
+        while self._turns and characters < _CHARACTERS_A_ROUND:
+            request = self._turns.popleft()
+            taken = _take_turn(request)
+            batch += taken
+            characters += sum(len(item.text) for item in taken)
+            if request:
+                self._turns.append(request)
+        return batch
+
+
+def _take_turn(request: deque[_Waiting]) -> list[_Waiting]:
+    taken: list[_Waiting] = []
+    characters = 0
+    while request and characters < _CHARACTERS_A_TURN:
+        taken.append(request.popleft())
+        characters += len(taken[-1].text)
+    return taken
+
+
+def _answer(batch: list[_Waiting], verdicts: list[Verdict]) -> None:
+    for item, verdict in zip(batch, verdicts, strict=True):
+        if not item.verdict.done():
+            item.verdict.set_result(verdict)
+
+
+def _fail(batch: list[_Waiting], error: Exception) -> None:
+    for item in batch:
+        if not item.verdict.done():
+            item.verdict.set_exception(error)

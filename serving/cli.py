@@ -1,0 +1,154 @@
+"""The command `brandtox`. Commands of the training extra come in by entry point."""
+
+from __future__ import annotations
+
+import functools
+import io
+import sys
+import types
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import uvicorn
+from pydantic import ValidationError
+
+from model import Classifier, ModelError
+from serving.app import create_app
+from serving.lines import classify_lines
+from serving.settings import Settings, flag_of, variable_of
+
+_TRAINING_COMMANDS = {
+    "train": "Train a model on labelled messages (training extra).",
+    "evaluate": "Evaluate a model and write the report (training extra).",
+    "release": "Export a trained model, if it passes the gates (training extra).",
+}
+Command = Callable[..., Any]
+
+
+class Commands(click.Group):
+    """The built-in commands and those of the training extra."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_TRAINING_COMMANDS})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, name) or _training_command(name)
+
+
+def _training_command(name: str) -> click.Command | None:
+    return _Deferred(name, help=_TRAINING_COMMANDS[name]) if name in _TRAINING_COMMANDS else None
+
+
+class _Deferred(click.Command):
+    """A command that is loaded when it is called: loading torch to list the commands takes seconds."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
+        return _load_command(str(self.name)).make_context(info_name, args, *rest, **extra)
+
+
+def _load_command(name: str) -> click.Command:
+    """The command of an installed extra.
+
+    Raises:
+        ClickException: the extra is not installed, with what to do.
+    """
+    missing = ""
+    try:
+        for entry in entry_points(group="brandtox.commands", name=name):
+            command: click.Command = entry.load()
+            return command
+    except ModuleNotFoundError as error:
+        missing = f" ({error.name} is missing)"
+    raise click.ClickException(
+        f"`brandtox {name}` needs the training extra{missing}: pip install 'brandtox[train]'"
+    )
+
+
+@click.group("brandtox", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="brandtox")
+def main() -> None:
+    """Score customer messages for abuse, threat and accusatory tone."""
+
+
+def with_settings(*names: str) -> Callable[[Command], Command]:
+    """Options for the named settings (all by default), passed on as one `settings` object."""
+    fields = {n: f for n, f in Settings.model_fields.items() if not names or n in names}
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run_with_settings(**arguments: Any) -> Any:
+            given = {name: arguments.pop(name) for name in fields}
+            given = {name: value for name, value in given.items() if value is not None}
+            return command(settings=_settings(given), **arguments)
+
+        run: Command = run_with_settings
+        for name, field in reversed(fields.items()):
+            default = "" if field.default is None else f" Default: {field.default}."
+            text = f"{field.description}{default} [{variable_of(name)}]"
+            run = click.option(flag_of(name), name, type=_kind(field), help=text)(run)
+        return run
+
+    return decorate
+
+
+def _kind(field: Any) -> Any:
+    annotation = field.annotation
+    if isinstance(annotation, types.UnionType):
+        annotation = get_args(annotation)[0]
+    return click.Path(path_type=Path) if annotation is Path else annotation
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "; ".join(map(_explain, error.errors()))
+        raise click.UsageError(problems) from error
+
+
+def _explain(problem: Any) -> str:
+    name = str(problem["loc"][0])
+    return f"{flag_of(name)} ({variable_of(name)}): {problem['msg']}, not {problem['input']!r}"
+
+
+def _load(settings: Settings) -> Classifier:
+    try:
+        return Classifier.load(settings.model, settings.threads)
+    except ModelError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@with_settings()
+def serve(settings: Settings) -> None:
+    """Answer HTTP: POST /classify, GET /healthz, /readyz and /docs."""
+    app = create_app(settings, _load(settings))
+    uvicorn.run(app, host=settings.host, port=settings.port)
+
+
+_CLASSIFY_EXAMPLE = """\b
+Example:
+  echo '{"id": 1, "text": "فين الأوردر؟"}' | brandtox classify"""
+
+
+@main.command(epilog=_CLASSIFY_EXAMPLE)
+@click.argument("file", type=click.File("rb"), default="-")
+@with_settings("model", "threads", "max_text_characters")
+def classify(file: io.BufferedIOBase, settings: Settings) -> None:
+    """Score JSON lines from FILE (or standard input), one verdict a line to standard output.
+
+    A line is an object with a "text" and any other fields, which are kept. A broken line gives an
+    error record in its place. Exits 0, or 1 if any line is an error.
+    """
+    classifier = _load(settings)
+    lines, errors = classify_lines(
+        file, sys.stdout.buffer, classifier, settings.max_text_characters
+    )
+    if errors:
+        click.echo(f'{errors} of {lines} lines are errors; see their "error"', err=True)
+        sys.exit(1)

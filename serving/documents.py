@@ -1,0 +1,68 @@
+"""Write the documents that follow from the code: `python -m serving.documents [FOLDER]`.
+
+docs/openapi.json and docs/settings.md are committed; a test fails when they are out of date. No model
+is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from model import Verdict
+from serving.app import create_app
+from serving.settings import Settings, flag_of, variable_of
+
+_SETTINGS_HEAD = """# Settings
+
+Every setting of `brandtox serve` is a flag, an environment variable, or its default, in this order.
+`brandtox classify` has `--model`, `--threads` and `--max-text-characters`. A wrong value stops the
+command with a usage error (exit code 2). This table is written by `make docs` from
+`serving/settings.py`.
+
+| flag | variable | default | what it does |
+|---|---|---|---|
+"""
+
+
+class _NoModel:
+    """Stands in for a model: the documents say what the API is like, not what a model says."""
+
+    version = "none"
+
+    def score(self, texts: Sequence[str]) -> list[Verdict]:
+        raise NotImplementedError
+
+
+def openapi_document() -> str:
+    document = create_app(Settings(), _NoModel()).openapi()
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def settings_document() -> str:
+    return _SETTINGS_HEAD + "".join(_settings_rows())
+
+
+def _settings_rows() -> Iterator[str]:
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        cells = f"`{flag_of(name)}`", f"`{variable_of(name)}`", default, field.description
+        yield f"| {' | '.join(map(str, cells))} |\n"
+
+
+DOCUMENTS: dict[str, Callable[[], str]] = {
+    "openapi.json": openapi_document,
+    "settings.md": settings_document,
+}
+
+
+def main(folder: Path) -> None:
+    """Write all documents into the folder."""
+    for name, write in DOCUMENTS.items():
+        (folder / name).write_text(write(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))

@@ -1,0 +1,98 @@
+"""The one error shape: `{"error": {"code", "message", "details"}}` on every route."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+
+class Code(StrEnum):
+    """Machine-readable error codes; names are a promise."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
+    TEXT_MISSING = "text_missing"
+    TEXT_NOT_STRING = "text_not_string"
+    TEXT_TOO_LONG = "text_too_long"
+    TOO_MANY_MESSAGES = "too_many_messages"
+    BODY_TOO_LARGE = "body_too_large"
+    OVERLOADED = "overloaded"
+    NOT_READY = "not_ready"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CLIENT_GONE = "client_gone"
+    INTERNAL_ERROR = "internal_error"
+
+
+class ApiError(Exception):
+    """An error that the caller is told of.
+
+    Args:
+        status: HTTP status.
+        message: one sentence that says what to do.
+        details: anything that helps, as JSON.
+        retry_after: seconds, sent as Retry-After.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: Code,
+        message: str,
+        details: Any = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.details = details
+        self.retry_after = retry_after
+
+
+def error_body(code: Code, message: str) -> dict[str, Any]:
+    """The error of one item in a list."""
+    return {"code": code.value, "message": message}
+
+
+def error_response(
+    status: int, code: Code, message: str, details: Any = None, retry_after: int | None = None
+) -> JSONResponse:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    body = {"error": error_body(code, message) | {"details": details}}
+    return JSONResponse(body, status, headers)
+
+
+_CODES_BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
+Handler = Callable[[Request, Any], Awaitable[JSONResponse]]
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every failure of the app the one shape."""
+
+    async def api_error(_: Request, error: ApiError) -> JSONResponse:
+        return error_response(
+            error.status, error.code, str(error), error.details, error.retry_after
+        )
+
+    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES_BY_STATUS.get(error.status_code, Code.INVALID_REQUEST)
+        response = error_response(error.status_code, code, str(error.detail))
+        response.headers.update(error.headers or {})  # "Allow" belongs to a 405
+        return response
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return error_response(500, Code.INTERNAL_ERROR, "an error on our side; it is in the log")
+
+    app.add_exception_handler(ApiError, api_error)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(Exception, unexpected)

@@ -1,0 +1,194 @@
+"""Every setting has a flag, a variable, a default that works, and a row in the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from serving import cli
+from serving.documents import DOCUMENTS, main
+from serving.settings import Settings, flag_of, variable_of
+from tests.helpers import FakeScorer
+
+DOCS = Path(__file__).parent.parent / "docs"
+FIELDS = list(Settings.model_fields)
+
+VALUES: dict[str, tuple[str, Any]] = {
+    "host": ("::1", "::1"),
+    "port": ("8123", 8123),
+    "model": ("some/folder", Path("some/folder")),
+    "threads": ("3", 3),
+    "max_text_characters": ("10", 10),
+    "max_messages": ("11", 11),
+    "max_body_bytes": ("12", 12),
+    "max_concurrent_requests": ("13", 13),
+    "max_waiting_characters": ("14", 14),
+}
+"""What a user writes and what the setting is then; a new setting needs its own."""
+
+WRONG = {
+    "host": [""],
+    "port": ["-1", "65536", "http", "80.5"],
+    "threads": ["0", "-1", "many"],
+    "max_text_characters": ["0", "x"],
+    "max_messages": ["0", "x"],
+    "max_body_bytes": ["0", "8MB"],
+    "max_concurrent_requests": ["0", "x"],
+    "max_waiting_characters": ["0", "x"],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in FIELDS:
+        monkeypatch.delenv(variable_of(field), raising=False)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that `brandtox serve` would have run with."""
+    found: list[Settings] = []
+
+    def load(settings: Settings) -> FakeScorer:
+        found.append(settings)
+        return FakeScorer()
+
+    monkeypatch.setattr(cli, "_load", load)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    return found
+
+
+def options(command: str) -> dict[str, click.Option]:
+    found = cli.main.commands[command].params
+    return {str(p.name): p for p in found if isinstance(p, click.Option)}
+
+
+def test_the_defaults_are_those_of_the_architecture() -> None:
+    assert Settings() == Settings(
+        host="127.0.0.1",
+        port=8000,
+        model=None,
+        threads=None,
+        max_text_characters=100_000,
+        max_messages=1_000,
+        max_body_bytes=8 * 1024 * 1024,
+        max_concurrent_requests=64,
+        max_waiting_characters=4_000_000,
+    )
+
+
+def test_every_setting_has_a_value_to_try() -> None:
+    assert list(VALUES) == FIELDS
+
+
+def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:
+    assert list(options("serve")) == FIELDS
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_flag_says_what_it_does_and_which_variable_does_the_same(field: str) -> None:
+    option = options("serve")[field]
+    description = Settings.model_fields[field].description
+    assert option.opts == [flag_of(field)]
+    assert option.help
+    assert description
+    assert description in option.help
+    assert f"[{variable_of(field)}]" in option.help
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_flag_sets_its_field(served: list[Settings], field: str) -> None:
+    written, value = VALUES[field]
+    result = CliRunner().invoke(cli.main, ["serve", flag_of(field), written])
+    assert result.exit_code == 0, result.stderr
+    assert served == [Settings(**{field: value})]
+    assert served != [Settings()]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_variable_sets_its_field(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    written, value = VALUES[field]
+    monkeypatch.setenv(variable_of(field), written)
+    result = CliRunner().invoke(cli.main, ["serve"])
+    assert result.exit_code == 0, result.stderr
+    assert getattr(served[0], field) == value
+
+
+def test_a_flag_wins_over_its_variable(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRANDTOX_PORT", "1")
+    CliRunner().invoke(cli.main, ["serve", "--port", "2"])
+    assert served[0].port == 2
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    monkeypatch.setenv(variable_of(field), "")
+    assert getattr(Settings(), field) == Settings.model_fields[field].default
+
+
+def test_every_setting_but_the_folder_has_wrong_values() -> None:
+    assert set(WRONG) == set(FIELDS) - {"model"}
+
+
+@pytest.mark.parametrize(("field", "wrong"), [(f, w) for f, many in WRONG.items() for w in many])
+def test_a_wrong_flag_is_a_usage_error(served: list[Settings], field: str, wrong: str) -> None:
+    result = CliRunner().invoke(cli.main, ["serve", flag_of(field), wrong])
+    assert result.exit_code == 2
+    assert flag_of(field) in result.stderr
+    assert result.stderr.startswith("Usage: ")
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [(f, w) for f, many in WRONG.items() for w in many if w]
+)
+@pytest.mark.parametrize("command", ["serve", "classify"])
+def test_a_wrong_variable_is_a_usage_error(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, command: str, field: str, wrong: str
+) -> None:
+    monkeypatch.setenv(variable_of(field), wrong)
+    result = CliRunner().invoke(cli.main, [command])
+    assert result.exit_code == 2
+    assert variable_of(field) in result.stderr
+    assert f"not '{wrong}'" in result.stderr
+    assert served == []
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRANDTOX_PORT", "x")
+    monkeypatch.setenv("BRANDTOX_THREADS", "y")
+    message = CliRunner().invoke(cli.main, ["serve"]).stderr
+    assert "BRANDTOX_PORT" in message
+    assert "BRANDTOX_THREADS" in message
+
+
+def test_classify_has_the_settings_that_concern_it() -> None:
+    assert list(options("classify")) == ["model", "threads", "max_text_characters"]
+
+
+def test_every_setting_has_its_row_and_its_consequence() -> None:
+    rows = re.findall(
+        r"^\| `(.*)` \| `(.*)` \| (.*) \| (.*) \|$",
+        (DOCS / "settings.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == [flag_of(field) for field in FIELDS]
+    assert [row[1] for row in rows] == [variable_of(field) for field in FIELDS]
+    for _, _, _, description in rows:
+        assert len(re.split(r"[.;] ", description)) > 1, "what it is, then what follows from it"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_committed_documents_are_those_of_the_code(name: str, tmp_path: Path) -> None:
+    main(tmp_path)
+    committed = (DOCS / name).read_text(encoding="utf-8")
+    assert (tmp_path / name).read_text(encoding="utf-8") == committed, "run `make docs`"

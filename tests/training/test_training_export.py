@@ -1,0 +1,386 @@
+"""Export, evaluation and the commands, on a small run that was trained for a moment."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from model import Classifier
+from model.labels import LABELS, OUTPUTS, YES_NO
+from model.manifest import BALANCED, load_manifest
+from serving.cli import main
+from tests.training import small
+from training import export as export_module
+from training import metrics, recipe
+from training import run as run_module
+from training.baselines import evaluate_baselines
+from training.data import Data, load_data
+from training.evaluate import customer_metrics, evaluate
+from training.export import GateError, Parity, customer_rows, export, read_probabilities
+from training.predict import predict
+from training.release import reliability_panels
+from training.run import Run
+from training.suites import identity_suite, obfuscation_suite
+
+GOOD = Parity(
+    rows=1000,
+    flipped_fp32=0.0,
+    flipped_int8=0.01,
+    difference_fp32=0.0,
+    difference_int8=0.05,
+    difference_batch=0.005,
+    megabytes=45,
+)
+
+
+@pytest.fixture(scope="module")
+def datasets_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.write_messages(tmp_path_factory.mktemp("data"), small.many_records(320))
+
+
+@pytest.fixture(scope="module")
+def data(datasets_folder: Path) -> Data:
+    return load_data(None, datasets_folder)
+
+
+def quick(stage: recipe.Stage) -> recipe.Stage:
+    """The stage for a small random network: faster rates, no hidden words."""
+    settings = replace(stage.fit, rate=2e-3, max_rows=16, average=0.9)
+    return replace(stage, fit=settings, perturbed=0.0, arabizi=0.0)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Iterator[Run]:
+    """A trained run; the two words that decide the labels are learned well in it."""
+    made = Run(tmp_path_factory.mktemp("run"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "load_base", lambda name: small.base())
+        patch.setattr(recipe, "STAGES", tuple(map(quick, recipe.STAGES)))
+        recipe.train(made, data, "bundled", epochs=8)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory, run: Run, data: Data) -> Path:
+    folder = tmp_path_factory.mktemp("released") / "model"
+    export(run, data, folder, "9.1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classifier(released: Path) -> Classifier:
+    return Classifier.load(released, threads=1)
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_RESAMPLES", 20)
+
+
+# gates
+
+
+def test_figures_at_their_limits_pass() -> None:
+    assert GOOD.failures() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("flipped_fp32", 0.011),
+        ("flipped_int8", 0.02),
+        ("difference_fp32", 0.06),
+        ("difference_int8", 0.051),
+        ("difference_batch", 0.006),
+        ("megabytes", 46.0),
+        ("difference_int8", float("nan")),
+    ],
+)
+def test_a_figure_beyond_its_limit_fails_by_name(name: str, value: float) -> None:
+    (failure,) = Parity(**{**asdict(GOOD), name: value}).failures()
+    assert failure.startswith(f"{name} is ")
+
+
+def test_beyond_a_limit_nothing_is_released(
+    run: Run, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "_MOST_MEGABYTES", 0)
+    with pytest.raises(GateError, match=r"megabytes is .*, at most 0 is allowed"):
+        export(run, data, tmp_path / "new", "1.0")
+    assert not (tmp_path / "new" / "manifest.json").exists()
+    assert not list(tmp_path.glob("*.fp32"))
+
+
+def test_another_network_than_the_trained_one_is_not_released(
+    run: Run, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreign(*arguments: Any) -> Any:
+        logits, features = predict(*arguments)
+        return logits.flip(1), features
+
+    monkeypatch.setattr(export_module, "predict", foreign)
+    with pytest.raises(GateError, match="flipped_fp32"):
+        export(run, data, tmp_path / "new", "1.0")
+
+
+def test_without_dev_rows_nothing_is_released(run: Run, data: Data, tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="no dev rows"):
+        export(run, Data(data.train, [], data.test), tmp_path / "new", "1.0")
+    assert not (tmp_path / "new").exists()
+
+
+# what is released
+
+
+def test_a_release_is_checked_complete_and_calibrated(released: Path, run: Run, data: Data) -> None:
+    manifest = load_manifest(released)
+    assert (manifest.model, manifest.base) == ("9.1", "bundled")
+    assert sorted(manifest.calibration) == sorted(OUTPUTS)
+    assert manifest.calibration["abuse"] != [1.0, 0.0]
+    assert all(0 < value < 1 for menu in manifest.thresholds.values() for value in menu.values())
+    parity = Parity(**json.loads((released / "parity.json").read_text()))
+    assert parity.failures() == []
+    assert 0 < parity.rows == len(data.dev)
+    assert {path.name for path in released.iterdir()} == {
+        "manifest.json",
+        "model.onnx",
+        "parity.json",
+        "tokenizer.json",
+    }
+
+
+def test_released_probabilities_are_the_calibrated_ones_of_torch(
+    released: Path, run: Run, data: Data
+) -> None:
+    texts = [row.text for row in data.test]
+    logits, _ = predict(run.network(recipe.FINAL), run.tokenizer(), texts)
+    calibration = load_manifest(released).calibration
+    scale, shift = np.array([calibration[name] for name in YES_NO]).T
+    expected = 1 / (1 + np.exp(-(logits.numpy()[:, : len(YES_NO)] * scale + shift)))
+    found = read_probabilities(released, texts)[:, : len(YES_NO)]
+    assert np.quantile(np.abs(found - expected), 0.95) < 0.05
+
+
+def test_the_released_model_has_learned_the_toy_language(classifier: Classifier) -> None:
+    idiot, thieves, thanks = classifier.score(["idiot agent", "thieves agent", "thanks agent"])
+    assert idiot.labels == ("abuse",)
+    assert thieves.labels == ("accusation",)
+    assert thanks.labels == ()
+
+
+# evaluation
+
+
+def test_the_report_of_a_learned_model(classifier: Classifier, data: Data) -> None:
+    report = evaluate(classifier, data)
+    assert report["model"] == "9.1"
+    written = report["written"]
+    assert written["rows"] == len(data.test)
+    assert written["labels"]["abuse"]["auroc"]["value"] > 0.95
+    assert written["labels"]["abuse"]["positives"] == len(data.test) // 4
+    assert set(written["groups"]) == {"en", "en us"}
+    assert 0 <= written["review"]["share"] <= 0.5
+    assert not {"reviews", "comments"} & set(report)
+    assert report["corpora"] == {}
+    json.dumps(report, allow_nan=False)
+
+
+def test_measures_by_hand() -> None:
+    holds = [["abuse"], ["abuse"], ["accusation"], [], [], []]
+    rows = [small.row("x", *names, sentiment="negative" if names else "neutral") for names in holds]
+    probabilities = np.zeros((6, len(OUTPUTS)), np.float32)
+    probabilities[:, 0] = [0.9, 0.2, 0.1, 0.8, 0.1, 0.1]
+    probabilities[:, 2] = [0.1, 0.1, 0.7, 0.1, 0.1, 0.1]
+    probabilities[:, -3] = [1, 1, 1, 0, 0, 0]
+    probabilities[:, -2] = [0, 0, 0, 1, 1, 1]
+    menu = {name: {BALANCED: 0.5, "few_false_alarms": 0.85} for name in YES_NO}
+    report = customer_metrics(rows, probabilities, menu)
+    assert report["rows"] == 6
+    assert report["false_alarms"]["value"] == pytest.approx(1 / 3, abs=1e-4)
+    assert report["sentiment_macro_f1"]["value"] == 1.0
+    assert report["macro_f1"] is None  # no row holds a threat
+    assert report["labels"]["abuse"] == {"positives": 2}  # too few to measure
+    few = report["few_false_alarms"]
+    assert few["abuse"] == {"threshold": 0.85, "recall": 0.5, "false_alarms": 0.0}
+    assert few["threat"]["recall"] is None
+
+
+def test_hiding_words_loses_recall_and_is_measured_per_perturbation(
+    classifier: Classifier, data: Data
+) -> None:
+    suite = obfuscation_suite(classifier, data.test)
+    toxic = [row for row in data.test if not row.is_fair]
+    assert suite["rows"] == len(toxic)
+    assert len(suite["lost"]) >= 12
+    assert suite["recall"] > 0.8
+    assert suite["lost"]["dots"] == 0.0  # preparation undoes them
+    assert suite["worst_lost"] == max(suite["lost"].values()) > 0
+    assert suite["mean_lost"] == pytest.approx(np.mean(list(suite["lost"].values())), abs=0.06)
+
+
+def test_the_identity_suite_has_a_figure_for_every_group(classifier: Classifier) -> None:
+    suite = identity_suite(classifier)
+    assert suite["sentences"] == 10 * len(suite["mean_abuse"])
+    assert 0 <= suite["false_alarms"] <= 1
+    assert 0 <= suite["spread"] <= 1
+    assert all(0 < rate <= 1 for rate in suite["highest"].values())
+
+
+def test_reliability_before_calibration_is_undone_from_after(
+    classifier: Classifier, run: Run, data: Data
+) -> None:
+    panels = reliability_panels(classifier, data.test)
+    assert set(panels) == set(LABELS)
+    logits, _ = predict(run.network(recipe.FINAL), run.tokenizer(), [row.text for row in data.test])
+    raw = 1 / (1 + np.exp(-logits.numpy()[:, 0]))
+    truth, before, after = panels["abuse"]
+    assert truth.tolist() == [row.labels["abuse"] for row in data.test]
+    assert np.median(np.abs(before - raw)) < 0.02
+    assert np.abs(before - after).max() > 0.01
+
+
+def test_baselines_learn_the_toy_language(run: Run, data: Data) -> None:
+    train = [
+        replace(row, labels={**row.labels, "threat": i % 2}) for i, row in enumerate(data.train)
+    ]
+    report = evaluate_baselines(run, train, {"written": data.test})
+    assert set(report) == {"ngrams", "frozen"}
+    assert report["ngrams"]["written"]["abuse"]["value"] > 0.95
+    assert 0 <= report["frozen"]["written"]["abuse"]["value"] <= 1
+    assert report["ngrams"]["written"]["threat"] is None
+
+
+def test_customer_rows_are_ours_and_the_relabelled() -> None:
+    rows = [small.row("a", source=s) for s in ("own", "olid", "customers_relabelled")]
+    assert customer_rows(rows) == [rows[0], rows[2]]
+
+
+# commands
+
+
+@pytest.fixture(autouse=True)
+def quiet_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands set up logging for the terminal; not for the tests that follow."""
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "release"])
+def test_a_command_is_registered_and_explains_itself(name: str) -> None:
+    (entry,) = entry_points(group="brandtox.commands", name=name)
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert "--corpora" in result.output
+    assert "BRANDTOX_CORPORA" in result.output
+    assert entry.load().help.splitlines()[0].strip() in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_a_folder_without_rows_is_a_clear_error(name: str, tmp_path: Path, released: Path) -> None:
+    (tmp_path / "messages").mkdir()
+    option, folder = ("--run", tmp_path / "run") if name == "train" else ("--model", released)
+    result = invoke(name, "--datasets", tmp_path, option, folder)
+    assert result.exit_code == 1
+    assert f"no rows to train on in {tmp_path}" in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_corpora_folder_is_a_clear_error(tmp_path: Path, datasets_folder: Path) -> None:
+    result = invoke(
+        "train",
+        "--datasets",
+        datasets_folder,
+        "--corpora",
+        tmp_path / "nowhere",
+        "--run",
+        tmp_path / "run",
+    )
+    assert result.exit_code == 1
+    assert f"Error: corpora folder {tmp_path / 'nowhere'} does not exist" in result.output
+
+
+def test_release_without_a_trained_run_is_a_clear_error(tmp_path: Path) -> None:
+    result = invoke("release", "--run", tmp_path, "--version", "1", "--to", tmp_path / "model")
+    assert result.exit_code == 1
+    assert f"Error: no trained run in {tmp_path}: `brandtox train` makes one" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_without_a_model_is_a_clear_error(tmp_path: Path) -> None:
+    result = invoke("evaluate", "--model", tmp_path, "--to", tmp_path)
+    assert result.exit_code == 1
+    assert f"Error: no model in {tmp_path}" in result.output
+
+
+def test_training_on_other_data_in_the_same_run_is_a_clear_error(
+    tmp_path: Path, run: Run, datasets_folder: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    for name in ("customers.pt", "final.pt"):
+        (folder / name).unlink()
+    result = invoke("train", "--run", folder, "--datasets", datasets_folder, "--epochs", "1")
+    assert result.exit_code == 1
+    assert "Error: " in result.output
+    assert "is of a run with other data or settings" in result.output
+
+
+def test_train_finishes_a_run_and_draws_its_curves(
+    tmp_path: Path, run: Run, datasets_folder: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    (folder / "final.pt").unlink()
+    result = invoke("train", "--run", folder, "--datasets", datasets_folder)
+    assert result.exit_code == 0, result.output
+    assert (folder / "final.pt").exists()
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_release_replaces_the_folder_as_a_whole_or_not_at_all(
+    tmp_path: Path, run: Run, datasets_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").touch()
+    arguments = ("release", "--run", run.folder, "--to", target, "--datasets", datasets_folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "_MOST_MEGABYTES", 0)
+        failed = invoke(*arguments, "--version", "2.0")
+    assert failed.exit_code == 1
+    assert "Error: not released: megabytes" in failed.output
+    assert (target / "old").exists()
+    assert invoke(*arguments, "--version", "2.0").exit_code == 0
+    assert not (target / "old").exists()
+    assert load_manifest(target).model == "2.0"
+
+
+def test_evaluate_writes_report_plots_and_card(
+    tmp_path: Path, run: Run, released: Path, datasets_folder: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(released, model)
+    docs = tmp_path / "docs"
+    result = invoke("evaluate", "--model", model, "--to", docs, "--datasets", datasets_folder)
+    assert result.exit_code == 0, result.output
+    report = json.loads((docs / "results.json").read_text())
+    assert report["parity"] == json.loads((model / "parity.json").read_text())
+    assert (docs / "results.md").read_text().startswith("# Results")
+    assert (docs / "reliability.png").stat().st_size > 1000
+    card = (model / "card.md").read_text()
+    assert "# Model card: brandtox 9.1" in card
+    assert "{{" not in card
+    assert "## Written customer messages" in card
+    assert Classifier.load(model, threads=1).version == "9.1"
