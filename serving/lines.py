@@ -77,8 +77,7 @@ def keep_fields(record: dict[str, Any]) -> dict[str, Any]:
     """The fields of an input; one that has the name `x` of an answer's field becomes `input_x`."""
     kept: dict[str, Any] = {}
     for name, value in record.items():
-        clashes = name in _ANSWER_FIELDS
-        kept[_free_name(name, record.keys() | kept.keys()) if clashes else name] = value
+        kept[_free_name(name, record) if name in _ANSWER_FIELDS else name] = value
     return kept
 
 

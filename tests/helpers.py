@@ -80,7 +80,7 @@ class HeldScorer(FakeScorer):
     def score(self, texts: Sequence[str]) -> list[Verdict]:
         verdicts = super().score(texts)
         self._called.set()
-        assert self._released.wait(60), "nobody released the model"
+        assert self._released.wait(120), "nobody released the model"
         return verdicts
 
     def release(self) -> None:
@@ -88,4 +88,4 @@ class HeldScorer(FakeScorer):
 
     async def is_called(self) -> None:
         """Returns when the model has begun to score."""
-        assert await asyncio.to_thread(self._called.wait, 60), "the model was never called"
+        assert await asyncio.to_thread(self._called.wait, 120), "the model was never called"

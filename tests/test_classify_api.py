@@ -23,6 +23,8 @@ from serving.settings import Settings
 from tests.conftest import OpenClient
 from tests.helpers import FakeScorer, HeldScorer, Json, verdict
 
+_PATIENCE = 120
+"""Seconds after which an answer counts as lost; it takes milliseconds."""
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -39,7 +41,8 @@ def error_of(response: httpx.Response, status: int) -> Json:
 
 
 async def post(client: httpx.AsyncClient, body: Any) -> httpx.Response:
-    return await client.post("/classify", content=json.dumps(body))
+    async with asyncio.timeout(_PATIENCE):
+        return await client.post("/classify", content=json.dumps(body))
 
 
 async def verdicts_of(client: httpx.AsyncClient, messages: Iterable[Any]) -> list[Json]:
@@ -120,6 +123,13 @@ async def test_any_text_gets_a_verdict(client: httpx.AsyncClient, text: str) -> 
     response = await post(client, {"text": text})
     assert response.status_code == 200
     assert set(response.json()["verdicts"][0]["scores"]) == {"abuse", "threat", "accusation"}
+
+
+async def test_surrogates_do_not_reach_the_model(open_client: OpenClient) -> None:
+    model = FakeScorer()
+    async with open_client(model) as client:
+        await post(client, {"text": "a\ud800"})
+    assert model.calls == [["a\ufffd"]]
 
 
 # --- bad items, in their place ---
@@ -307,10 +317,12 @@ async def test_a_large_request_is_let_in_when_nothing_waits(open_client: OpenCli
 
 
 async def test_a_request_that_fails_leaves_its_place(open_client: OpenClient) -> None:
-    async with open_client(FakeScorer(_fails), max_concurrent_requests=1) as client:
+    limits = {"max_concurrent_requests": 2, "max_waiting_characters": 10}
+    async with open_client(FakeScorer(_fails), **limits) as client:
         for _ in range(3):
             error_of(await post(client, {"text": "boom"}), 500)
-        assert (await post(client, {"text": "fine"})).status_code == 200
+        both = await asyncio.gather(*(post(client, {"text": "12345"}) for _ in range(2)))
+        assert [response.status_code for response in both] == [200, 200]
 
 
 async def test_the_event_loop_answers_while_the_model_works(open_client: OpenClient) -> None:
@@ -426,7 +438,7 @@ async def call_app(app: FastAPI, *events: Json) -> list[Json]:
         "client": ("test", 1),
         "root_path": "",
     }
-    await asyncio.wait_for(app(scope, receive, send), 60)
+    await asyncio.wait_for(app(scope, receive, send), _PATIENCE)
     return sent
 
 

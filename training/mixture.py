@@ -88,11 +88,10 @@ def _merge(group: list[Row]) -> Row | None:
     return replace(tier[0], labels=labels, sentiment=sentiment) if labels or sentiment else None
 
 
-def sample_epoch(
-    rows: list[Row], share: float, seed: int, relabelled: float = 1.0
-) -> list[Row]:
+def sample_epoch(rows: list[Row], share: float, seed: int, relabelled: float = 1.0) -> list[Row]:
     """One epoch: our own rows, a share of the relabelled ones, and of each other corpus at most
-    `share` of its quota, drawn anew."""
+    `share` of its quota, drawn anew.
+    """
     chance = random.Random(seed)
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in rows:

@@ -12,7 +12,9 @@ from training.corpora import CORPORA, RELABELLED, load_corpora
 
 def write_corpus(folder: Path, name: str, *records: dict[str, Any]) -> None:
     """A Parquet file with the columns of the contract; a value not given is null."""
-    empty = dict.fromkeys(("dialect", "split", "abuse", "threat", "accusation", "sentiment"))
+    empty = dict.fromkeys(
+        ("source", "dialect", "split", "abuse", "threat", "accusation", "sentiment")
+    )
     rows = [{"text": f"text {i}", "lang": "en", **empty, **r} for i, r in enumerate(records)]
     strings, numbers = (
         ("text", "lang", "dialect", "split", "sentiment", "source"),

@@ -48,7 +48,7 @@ def test_written_rows_have_every_label(tmp_path: Path) -> None:
 
 
 def test_a_hash_names_a_prepared_text() -> None:
-    expected = hashlib.sha256("so late!".encode()).hexdigest()
+    expected = hashlib.sha256(b"so late!").hexdigest()
     assert text_hash("So   LATE!") == expected[:16]
     assert text_hash("so late! 🖕") != text_hash("so late! 🌹")
 

@@ -22,8 +22,9 @@ from training import export as export_module
 from training import metrics, recipe
 from training import run as run_module
 from training.baselines import evaluate_baselines
+from training.corpora import RELABELLED
 from training.data import Data, load_data
-from training.evaluate import customer_metrics, evaluate
+from training.evaluate import customer_metrics, customer_parts, evaluate
 from training.export import GateError, Parity, customer_rows, export, read_probabilities
 from training.predict import predict
 from training.release import reliability_panels
@@ -193,6 +194,8 @@ def test_the_report_of_a_learned_model(classifier: Classifier, data: Data) -> No
     assert set(written["groups"]) == {"en", "en us"}
     assert 0 <= written["review"]["share"] <= 0.5
     assert not {"reviews", "comments"} & set(report)
+    assert written["labels"]["abuse"]["ece_before"] != written["labels"]["abuse"]["ece"]
+    assert report["unknown_pieces"] == {"en": 0.0, "en us": 0.0}
     assert report["corpora"] == {}
     json.dumps(report, allow_nan=False)
 
@@ -308,7 +311,7 @@ def test_a_missing_corpora_folder_is_a_clear_error(tmp_path: Path, datasets_fold
         tmp_path / "run",
     )
     assert result.exit_code == 1
-    assert f"Error: corpora folder {tmp_path / 'nowhere'} does not exist" in result.output
+    assert f"corpora folder {tmp_path / 'nowhere'} does not exist" in result.output
 
 
 def test_release_without_a_trained_run_is_a_clear_error(tmp_path: Path) -> None:
@@ -324,7 +327,14 @@ def test_evaluate_without_a_model_is_a_clear_error(tmp_path: Path) -> None:
     assert f"Error: no model in {tmp_path}" in result.output
 
 
-def test_training_on_other_data_in_the_same_run_is_a_clear_error(
+def test_a_run_of_other_data_is_a_clear_error(tmp_path: Path, run: Run) -> None:
+    messages = small.write_messages(tmp_path, small.many_records(64))
+    result = invoke("train", "--run", run.folder, "--datasets", messages)
+    assert result.exit_code == 1
+    assert f"Error: {run.folder} holds a run of another base or other data" in result.output
+
+
+def test_a_checkpoint_of_other_settings_is_a_clear_error(
     tmp_path: Path, run: Run, datasets_folder: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -350,10 +360,14 @@ def test_train_finishes_a_run_and_draws_its_curves(
 
 
 def test_release_replaces_the_folder_as_a_whole_or_not_at_all(
-    tmp_path: Path, run: Run, datasets_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    run: Run,
+    released: Path,
+    datasets_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = tmp_path / "model"
-    target.mkdir()
+    shutil.copytree(released, target)
     (target / "old").touch()
     arguments = ("release", "--run", run.folder, "--to", target, "--datasets", datasets_folder)
     with monkeypatch.context() as patch:
@@ -365,6 +379,45 @@ def test_release_replaces_the_folder_as_a_whole_or_not_at_all(
     assert invoke(*arguments, "--version", "2.0").exit_code == 0
     assert not (target / "old").exists()
     assert load_manifest(target).model == "2.0"
+    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+
+
+def test_release_replaces_no_folder_of_something_else(
+    tmp_path: Path, run: Run, datasets_folder: Path
+) -> None:
+    (tmp_path / "thesis.txt").touch()
+    result = invoke(
+        "release",
+        "--run",
+        run.folder,
+        "--to",
+        tmp_path,
+        "--datasets",
+        datasets_folder,
+        "--version",
+        "2",
+    )
+    assert result.exit_code == 1
+    assert f"Error: {tmp_path} is no model folder" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_release_without_dev_rows_is_a_clear_error(tmp_path: Path, run: Run) -> None:
+    records = [record for record in small.many_records(64) if record["split"] == "train"]
+    messages = small.write_messages(tmp_path / "data", records)
+    result = invoke(
+        "release",
+        "--run",
+        run.folder,
+        "--to",
+        tmp_path / "model",
+        "--datasets",
+        messages,
+        "--version",
+        "2",
+    )
+    assert result.exit_code == 1
+    assert "Error: not released: there are no dev rows" in result.output
 
 
 def test_evaluate_writes_report_plots_and_card(
@@ -383,4 +436,41 @@ def test_evaluate_writes_report_plots_and_card(
     assert "# Model card: brandtox 9.1" in card
     assert "{{" not in card
     assert "## Written customer messages" in card
-    assert Classifier.load(model, threads=1).version == "9.1"
+    classifier = Classifier.load(model, threads=1)
+    assert classifier.version == "9.1"
+    assert classifier.manifest.metrics["written"]["auroc"]["abuse"]["value"] > 0.95
+
+
+def test_customer_rows_are_written_reviews_and_comments() -> None:
+    rows = [
+        small.row("a"),
+        small.row("b", source=RELABELLED, origin="us_airline_tweets"),
+        small.row("c", source=RELABELLED, origin="tunizi"),
+        small.row("d", source="tunizi", origin="tunizi"),
+    ]
+    parts = customer_parts(rows)
+    assert {name: [row.text for row in part] for name, part in parts.items()} == {
+        "written": ["a"],
+        "reviews": ["b"],
+        "comments": ["c"],
+    }
+    assert customer_parts(rows[:1]) == {"written": rows[:1]}
+
+
+def test_a_corpus_with_one_held_out_split_is_measured_on_half_of_it(classifier: Classifier) -> None:
+    words = ["idiot", "thanks"]
+    rows = [
+        small.row(
+            f"{words[i % 2]} agent {chr(97 + i // 2)}", *(["abuse"] * (i % 2 == 0)), source="olid"
+        )
+        for i in range(48)
+    ]
+    for dev, test, split in (
+        (rows, [], "half of dev"),
+        ([], rows, "half of test"),
+        (rows, rows, "test"),
+    ):
+        entry = evaluate(classifier, Data([], dev, test))["corpora"]["olid"]
+        assert (entry["split"], entry["rows"]) == (split, 48 if split == "test" else 24)
+        if split == "test":
+            assert entry["abuse_auroc"]["value"] > 0.95

@@ -1,5 +1,6 @@
 """The loop, prediction and the recipe's stages on a small network."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -196,13 +197,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Data:
 def test_the_recipe_trains_on_own_rows_alone(tmp_path: Path, data: Data) -> None:
     run = Run(tmp_path / "run")
     recipe.train(run, data, "bundled", epochs=1)
-    names = [*(stage.name for stage in recipe.STAGES), recipe.FINAL]
-    assert all(run.weights(name).exists() for name in ["start", *names])
-    start, corpora, customers, final = (run.network(name) for name in ["start", *names])
+    names = ["start", *(stage.name for stage in recipe.STAGES), recipe.FINAL]
+    start, corpora, *stages, final = (run.network(name) for name in names)
     assert_equal(start, corpora)
-    assert not torch.equal(customers.head.weight, start.head.weight)
-    assert torch.equal(customers.head.weight, final.head.weight)
-    assert not torch.equal(customers.project.weight, final.project.weight)
+    for before, after in itertools.pairwise([start, *stages]):
+        assert not torch.equal(before.head.weight, after.head.weight)
+    assert torch.equal(stages[-1].head.weight, final.head.weight)
+    assert not torch.equal(stages[-1].project.weight, final.project.weight)
     assert not list(run.folder.glob("*.part"))
 
 

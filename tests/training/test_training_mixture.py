@@ -119,6 +119,7 @@ def test_rows_given_are_not_changed() -> None:
 def test_an_epoch_has_all_relabelled_messages() -> None:
     rows = [corpus_row(f"text {i}", RELABELLED, abuse=0) for i in range(300)]
     assert sample_epoch(rows, 0.001, seed=1) == rows
+    assert len(sample_epoch(rows, 0.001, seed=1, relabelled=0.5)) == 150
 
 
 def test_an_epoch_has_all_own_rows_and_a_quota_of_each_corpus() -> None:
