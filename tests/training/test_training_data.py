@@ -126,7 +126,11 @@ def test_a_corpus_without_splits_is_split_by_the_hash_of_its_texts(
 
 
 def test_rows_that_tell_nothing_are_left_out(tmp_path: Path, ours: Path) -> None:
-    records = [{"text": "told", "abuse": 1.0}, {"text": "untold"}, {"text": "read by us"}]
+    records: list[dict[str, Any]] = [
+        {"text": "told", "abuse": 1.0},
+        {"text": "untold"},
+        {"text": "read by us"},
+    ]
     write_corpus(tmp_path / "corpora", "olid", *records)
     small.write_lines(ours / "real_labels.jsonl", [real_label("Read by us")])
     data = load(tmp_path)
