@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -170,10 +169,9 @@ class Classifier:
         )
 
     def _is_unsure(self, value: dict[str, float], thresholds: dict[str, float]) -> bool:
-        return any(
-            abs(_logit(value[name]) - _logit(thresholds[name])) < self.manifest.review_margin
-            for name in LABELS
-        )
+        probabilities = np.array([value[name] for name in LABELS])
+        cuts = np.array([thresholds[name] for name in LABELS])
+        return bool(chance_of_error(probabilities, cuts) > self.manifest.review_above)
 
 
 def _open_session(path: Path) -> ort.InferenceSession:
@@ -197,6 +195,14 @@ def _open_session(path: Path) -> ort.InferenceSession:
     return session
 
 
-def _logit(probability: float) -> float:
-    clipped = min(max(probability, 1e-6), 1 - 1e-6)
-    return math.log(clipped / (1 - clipped))
+def chance_of_error(
+    probabilities: NDArray[np.floating], thresholds: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Chance that at least one label is wrong, as if labels erred independently.
+
+    Args:
+        probabilities: [..., labels], calibrated.
+        thresholds: [labels]; a label is given at or above its own.
+    """
+    wrong = np.where(probabilities >= thresholds, 1 - probabilities, probabilities)
+    return np.asarray(1 - np.prod(1 - wrong, axis=-1))

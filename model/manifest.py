@@ -32,8 +32,8 @@ class Manifest:
         files: SHA-256 (hex) of each file by name.
         thresholds: menu by label: `balanced` and `few_false_alarms`, each in (0, 1); the signs and
             kinds of threat have `balanced` only.
-        review_margin: a verdict needs review when a label's logit is nearer to its balanced
-            threshold's than this.
+        review_above: a verdict needs review when the chance (0 to 1) that one of its three labels
+            is wrong exceeds this.
         window_tokens, window_overlap, max_windows: how long texts are read.
         calibration: scale and shift of each output's logit, already inside the graph.
         metrics: headline figures, for reading only.
@@ -44,7 +44,7 @@ class Manifest:
     outputs: list[str]
     files: dict[str, str]
     thresholds: dict[str, dict[str, float]]
-    review_margin: float
+    review_above: float
     window_tokens: int = 256
     window_overlap: int = 32
     max_windows: int = 64
@@ -107,8 +107,8 @@ def _check_values(manifest: Manifest) -> None:
     for name in LABELS:
         if not 0 < manifest.thresholds.get(name, {}).get(BALANCED, 0) < 1:
             raise ValueError(f"it has no balanced threshold for {name}")
-    if not manifest.review_margin >= 0:
-        raise ValueError("its review_margin is negative")
+    if not 0 <= manifest.review_above <= 1:
+        raise ValueError("its review_above is no probability")
     sizes = manifest.window_tokens, manifest.window_overlap, manifest.max_windows
     if not all(isinstance(size, int) for size in sizes):
         raise TypeError("its window sizes are not whole numbers")

@@ -84,7 +84,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         outputs=list(OUTPUTS),
         files={name: sha256(folder / name) for name in (MODEL, TOKENIZER)},
         thresholds={name: {BALANCED: 0.5, FEW_FALSE_ALARMS: 0.9} for name in LABELS},
-        review_margin=0.5,
+        review_above=0.4,
         window_tokens=_WINDOW,
         window_overlap=8,
         max_windows=4,

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import Classifier, Verdict
+from model.classifier import chance_of_error
 from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS
 from tests.helpers import LOUD, changed_folder
 
@@ -183,22 +184,28 @@ def test_threads_share_a_classifier(classifier: Classifier) -> None:
             assert_near(one, other)
 
 
-@pytest.mark.parametrize(("margin", "expected"), [(0.0, False), (1000.0, True)])
-def test_the_margin_decides_what_needs_review(
-    model_folder: Path, tmp_path: Path, margin: float, expected: bool
+@pytest.mark.parametrize(("limit", "expected"), [(1.0, False), (0.0, True)])
+def test_the_limit_decides_what_needs_review(
+    model_folder: Path, tmp_path: Path, limit: float, expected: bool
 ) -> None:
-    folder = changed_folder(model_folder, tmp_path / "model", review_margin=margin)
+    folder = changed_folder(model_folder, tmp_path / "model", review_above=limit)
     verdicts = Classifier.load(folder).score(["hello", "hello z", ""])
     assert {v.needs_review for v in verdicts} == {expected}
 
 
+def test_the_chance_of_error_counts_every_label() -> None:
+    probabilities = np.array([[0.9, 0.2, 0.1], [0.01, 0.01, 0.01]])
+    chances = chance_of_error(probabilities, np.array([0.5, 0.1, 0.3]))
+    assert chances == pytest.approx([1 - 0.9 * 0.2 * 0.9, 1 - 0.99**3])
+
+
 @pytest.mark.parametrize("label", LABELS)
-def test_a_score_near_any_threshold_needs_review(
+def test_a_doubtful_label_needs_review(
     classifier: Classifier, model_folder: Path, tmp_path: Path, label: str
 ) -> None:
     sure = classifier.score(["hello"])[0]
-    near = sure.scores[label] * 1.2
-    thresholds = {name: {"balanced": near if name == label else 0.5} for name in LABELS}
+    low = sure.scores[label] * 0.8
+    thresholds = {name: {"balanced": low if name == label else 0.5} for name in LABELS}
     folder = changed_folder(model_folder, tmp_path / "model", thresholds=thresholds)
     unsure = Classifier.load(folder).score(["hello"])[0]
     assert (sure.needs_review, unsure.needs_review) == (False, True)

@@ -211,7 +211,7 @@ def real_labels() -> list[Record]:
 
 def test_real_labels_have_no_texts_and_are_valid() -> None:
     schema = json.loads((DATASETS / "schema.json").read_text("utf-8"))
-    flags = ("abuse", "threat", "threat_kind", "accusation", "sentiment", *SIGNS)
+    flags = ("split", "abuse", "threat", "threat_kind", "accusation", "sentiment", *SIGNS)
     own = {
         "corpus": {"enum": list(CORPORA)},
         "hash": {"type": "string", "pattern": "^[0-9a-f]{16}$"},

@@ -1,4 +1,4 @@
-"""Calibration, thresholds and the review margin: all chosen on dev rows, none on test rows."""
+"""Calibration, thresholds and what needs review: all chosen on dev rows, none on test rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from model.classifier import chance_of_error
 from model.labels import LABELS, OUTPUTS, SENTIMENTS, YES_NO
 from model.manifest import BALANCED, FEW_FALSE_ALARMS
 from training.graph import Calibration
@@ -26,10 +27,10 @@ _SENTIMENT_SCALES = np.linspace(0.4, 1.6, 25)
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The menu by label, and the margin in logits within which a verdict needs review."""
+    """The menu by label, and the chance of a wrong label above which a verdict needs review."""
 
     menu: dict[str, dict[str, float]]
-    review_margin: float
+    review_above: float
 
 
 def logit(probability: NDArray[np.generic]) -> Array:
@@ -98,7 +99,7 @@ def choose_thresholds(rows: list[Row], probabilities: NDArray[np.float32]) -> Th
     for column, name in enumerate(LABELS):
         few = _few_false_alarms(probabilities[fair, column])
         menu[name][FEW_FALSE_ALARMS] = max(few, menu[name][BALANCED])
-    return Thresholds(menu, _review_margin(menu, probabilities))
+    return Thresholds(menu, _review_above(menu, probabilities))
 
 
 def _rounded(value: float) -> float:
@@ -181,10 +182,10 @@ def _few_false_alarms(fair_scores: NDArray[np.float32]) -> float:
     return _rounded_up(float(highest[int(_FEW_FALSE_ALARMS * len(highest))]) + 1e-6)
 
 
-def _review_margin(menu: dict[str, dict[str, float]], probabilities: NDArray[np.float32]) -> float:
-    thresholds = logit(np.array([menu[name][BALANCED] for name in LABELS]))
-    nearest = np.abs(logit(probabilities[:, : len(LABELS)]) - thresholds).min(axis=1)
-    return round(float(np.quantile(nearest, _REVIEW_SHARE)), 4)
+def _review_above(menu: dict[str, dict[str, float]], probabilities: NDArray[np.float32]) -> float:
+    thresholds = np.array([menu[name][BALANCED] for name in LABELS])
+    chances = chance_of_error(probabilities[:, : len(LABELS)], thresholds)
+    return round(float(np.quantile(chances, 1 - _REVIEW_SHARE)), 4)
 
 
 def column_of(name: str) -> int:

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 disable_progress_bars()
 
 RELABELLED = "customers_relabelled"
+COMPANY_CORPORA = frozenset({"arabic_company_reviews", "us_airline_tweets", "complaints_twitter"})
 _DIALECTS = {
     "egyptian": "egy",
     "saudi": "gulf",
@@ -136,20 +137,26 @@ def load_corpora(folder: Path | None, permissive_only: bool = False) -> list[Row
 def _read(name: str, path: Path) -> Iterator[Row]:
     corpus = CORPORA[name]
     for number, record in enumerate(Dataset.from_parquet(str(path))):
-        labels = _labels(record, corpus)
-        sentiment = record["sentiment"] if isinstance(record["sentiment"], str) else None
+        origin = record.get("source") or name
         yield Row(
             text=record["text"],
-            labels=labels,
-            sentiment=sentiment,
+            labels=_labels(record, corpus),
+            sentiment=_sentiment(record, name, origin),
             language=record["lang"],
             dialect=_DIALECTS.get(record.get("dialect") or ""),
             source=name,
-            origin=record.get("source") or name,
+            origin=origin,
             split=record.get("split") or "train",
-            weight=corpus.weight,
+            weight=corpus.weight * (0.5 if record.get("unsure") else 1.0),
             id=f"{name}:{number}",
         )
+
+
+def _sentiment(record: dict[str, Any], name: str, origin: str) -> str | None:
+    """None too for relabelled comments: their readers hardly agreed on it (kappa 0.63)."""
+    if name == RELABELLED and origin not in COMPANY_CORPORA:
+        return None
+    return record["sentiment"] if isinstance(record["sentiment"], str) else None
 
 
 def _labels(record: dict[str, Any], corpus: Corpus) -> dict[str, int]:

@@ -34,13 +34,15 @@ def load_data(
 
     Official splits stay; a corpus without one is split by the hash of its texts (10 % dev and 10 %
     test of the relabelled customer messages, 3 % each of the others), our own rows by situation.
+    Texts with labels in `real_labels.jsonl` take their split from there.
     """
-    public = apply_real_labels(load_corpora(corpora, permissive_only), datasets)
-    public = [row for row in public if row.labels or row.sentiment]
+    public = load_corpora(corpora, permissive_only)
     official = {row.source for row in public if row.split in ("dev", "test")}
     for row in public:
-        if row.split == "train" and row.source not in official:
+        if row.source not in official:
             row.split = _hashed_split(row)
+    public = apply_real_labels(public, datasets, official)
+    public = [row for row in public if row.labels or row.sentiment]
     rows = load_written(datasets) + public
     test = _one_of_each_text(row for row in rows if row.split == "test")
     test_keys = {text_key(row.text) for row in test}

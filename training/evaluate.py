@@ -13,7 +13,7 @@ from model import Classifier
 from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS
 from model.manifest import BALANCED, FEW_FALSE_ALARMS
 from training.calibrate import column_of, uncalibrated
-from training.corpora import RELABELLED
+from training.corpora import COMPANY_CORPORA, RELABELLED
 from training.data import Data
 from training.export import customer_rows, verdict_probabilities
 from training.metrics import (
@@ -35,7 +35,6 @@ Probabilities = NDArray[np.float32]
 _MOST_CORPUS_ROWS = 600
 _MIN_ROWS = 20
 _MOST_TEXTS = 2_000
-_COMPANY_CORPORA = {"arabic_company_reviews", "us_airline_tweets", "complaints_twitter"}
 _MIN_CLASS = 5
 
 
@@ -59,7 +58,7 @@ def customer_parts(rows: list[Row]) -> dict[str, list[Row]]:
     """
     parts: dict[str, list[Row]] = {"written": [], "reviews": [], "comments": []}
     for row in customer_rows(rows):
-        real = "reviews" if row.origin in _COMPANY_CORPORA else "comments"
+        real = "reviews" if row.origin in COMPANY_CORPORA else "comments"
         parts["written" if row.source == "own" else real].append(row)
     return {name: members for name, members in parts.items() if members}
 

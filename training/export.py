@@ -111,7 +111,7 @@ def _write(
         outputs=list(OUTPUTS),
         files={name: sha256(folder / name) for name in (MODEL, TOKENIZER)},
         thresholds=thresholds.menu,
-        review_margin=thresholds.review_margin,
+        review_above=thresholds.review_above,
         created=datetime.date.today().isoformat(),
         base=run.base(),
         calibration={

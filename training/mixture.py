@@ -11,7 +11,7 @@ import logging
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -88,10 +88,17 @@ def _merge(group: list[Row]) -> Row | None:
     return replace(tier[0], labels=labels, sentiment=sentiment) if labels or sentiment else None
 
 
-def sample_epoch(rows: list[Row], share: float, seed: int, relabelled: float = 1.0) -> list[Row]:
+def sample_epoch(
+    rows: list[Row],
+    share: float,
+    seed: int,
+    relabelled: float = 1.0,
+    replay: Mapping[str, float] | None = None,
+) -> list[Row]:
     """One epoch: our own rows, a share of the relabelled ones, and of each other corpus at most
-    `share` of its quota, drawn anew.
+    `share` of its quota (`replay` names another share for some), drawn anew.
     """
+    shares = defaultdict(lambda: share, replay or {})
     chance = random.Random(seed)
     by_source: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -101,6 +108,6 @@ def sample_epoch(rows: list[Row], share: float, seed: int, relabelled: float = 1
         if source in ("own", RELABELLED):
             quota = round(len(members) * (relabelled if source == RELABELLED else 1.0))
         else:
-            quota = round(CORPORA[source].rows * share)
+            quota = round(CORPORA[source].rows * shares[source])
         epoch += members if quota >= len(members) else chance.sample(members, quota)
     return epoch

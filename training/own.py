@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,20 +59,28 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(prepare(text).text.encode()).hexdigest()[:16]
 
 
-def apply_real_labels(rows: Iterable[Row], folder: Path = DATASETS) -> list[Row]:
-    """Give corpus rows the labels that this project made by reading them (`real_labels.jsonl`).
+def apply_real_labels(
+    rows: Iterable[Row], folder: Path = DATASETS, official: Collection[str] = ()
+) -> list[Row]:
+    """Give corpus rows the labels and the split that `real_labels.jsonl` has for their texts.
 
-    Rows of an official dev or test split stay as they are: they must not come to train.
+    Dev and test rows of the corpora named in `official` stay as they are: they must not come to
+    train.
     """
     path = folder / _REAL_LABELS
     if not path.exists():
         return list(rows)
     known = {record["hash"]: record for record in _read_lines(path)}
-    return [_relabel(row, known.get(text_hash(row.text))) for row in rows]
+    return [
+        row
+        if row.source == RELABELLED or (row.source in official and row.split != "train")
+        else _relabel(row, known.get(text_hash(row.text)))
+        for row in rows
+    ]
 
 
 def _relabel(row: Row, record: dict[str, Any] | None) -> Row:
-    if record is None or row.source == RELABELLED or row.split != "train":
+    if record is None:
         return row
     kinds = record["threat_kind"]
     labels = {name: int(record[name]) for name in (*LABELS, *SIGNS)}
@@ -81,6 +89,7 @@ def _relabel(row: Row, record: dict[str, Any] | None) -> Row:
         row,
         labels=labels,
         sentiment=record["sentiment"],
+        split=record["split"],
         source=RELABELLED,
         weight=0.5 if record["unsure"] else 1.0,
     )

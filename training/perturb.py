@@ -1,7 +1,7 @@
 """Perturbations that people use to hide words, or that haste and keyboards cause.
 
-The same list serves as augmentation in training and as the obfuscation suite of the evaluation; each
-takes one word and a random source. Labels do not change.
+Each takes one word and a random source; labels do not change. Augmentation in training draws from all
+but the `UNSEEN` ones, which only the obfuscation suite of the evaluation uses.
 """
 
 from __future__ import annotations
@@ -28,6 +28,20 @@ _SPELLINGS = {
     "ث": "س",
     "ذ": "ز",
 }
+_KEYBOARDS = (
+    ("qwertyuiop", "asdfghjkl", "zxcvbnm"),
+    ("ضصثقفغعهخحجد", "شسيبلاتنمكط", "ئءؤرىةوزظ"),
+)
+_NEIGHBOURS = {
+    letter: row[max(0, i - 1) : i] + row[i + 1 : i + 2]
+    for rows in _KEYBOARDS
+    for row in rows
+    for i, letter in enumerate(row)
+}
+_BOLD = str.maketrans(
+    {chr(ord("a") + i): chr(0x1D41A + i) for i in range(26)}
+    | dict(zip("ابتحدرسعفقكلمنهوي", "ﺍﺏﺕﺡﺩﺭﺱﻉﻑﻕﻙﻝﻡﻥﻩﻭﻱ", strict=True))
+)
 _DIACRITICS = "\u064b\u064e\u064f\u0650\u0651\u0652"
 _INVISIBLE = "\u200b\u200c\u200d\u2060\u00ad\u200f"
 _EMOJI = "🔥🙄😡❤💔😂👀✨"
@@ -126,6 +140,30 @@ def emoji(word: str, chance: random.Random) -> str:
     return word + chance.choice(_EMOJI)
 
 
+def neighbour(word: str, chance: random.Random) -> str:
+    """A slip to the next key of the Latin or Arabic keyboard."""
+    spots = [i for i, c in enumerate(word) if c in _NEIGHBOURS]
+    if not spots:
+        return doubled(word, chance)
+    i = chance.choice(spots)
+    return word[:i] + chance.choice(_NEIGHBOURS[word[i]]) + word[i + 1 :]
+
+
+def bold(word: str, _: random.Random) -> str:
+    """Mathematical bold letters; the isolated presentation forms of Arabic ones."""
+    return word.lower().translate(_BOLD)
+
+
+def brackets(word: str, chance: random.Random) -> str:
+    i = _inner(word, chance)
+    return f"{word[:i]}({word[i]}){word[i + 1 :]}"
+
+
+def emoji_inside(word: str, chance: random.Random) -> str:
+    i = _inner(word, chance)
+    return word[:i] + chance.choice(_EMOJI) + word[i:]
+
+
 PERTURBATIONS: dict[str, Perturbation] = {
     function.__name__: function
     for function in (
@@ -145,8 +183,13 @@ PERTURBATIONS: dict[str, Perturbation] = {
         spelling,
         split,
         emoji,
+        neighbour,
+        bold,
+        brackets,
+        emoji_inside,
     )
 }
+UNSEEN = ("neighbour", "bold", "brackets", "emoji_inside")
 
 
 def perturb(text: str, name: str, chance: random.Random, share: float = 0.5) -> str:

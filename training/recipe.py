@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from training.augment import augment
 from training.data import Data
@@ -20,6 +21,7 @@ class Stage:
 
     Attributes:
         share: of each corpus's quota of rows an epoch.
+        replay: another share for the corpora named, whose own labels must not be forgotten.
         relabelled: share of the relabelled real messages an epoch.
         written: our own written rows are part of it.
         perturbed, arabizi: shares of rows that augmentation changes.
@@ -33,8 +35,10 @@ class Stage:
     arabizi: float
     fit: FitSettings
     relabelled: float = 1.0
+    replay: Mapping[str, float] = field(default_factory=dict)
 
 
+_OSACT4 = "osact4_offenseval2020_ar"
 CORPORA_STAGE = Stage(
     name="corpora",
     start="start",
@@ -47,12 +51,13 @@ CORPORA_STAGE = Stage(
 CUSTOMERS_STAGE = Stage(
     name="customers",
     start="corpora",
-    share=0.1,
+    share=0.4,
+    replay={_OSACT4: 1.0},
     written=True,
-    perturbed=0.15,
+    perturbed=0.12,
     arabizi=0.04,
     fit=FitSettings(
-        epochs=3,
+        epochs=2,
         rate=1.5e-4,
         token_budget=2560,
         max_tokens=256,
@@ -63,17 +68,18 @@ CUSTOMERS_STAGE = Stage(
 MESSAGES_STAGE = Stage(
     name="messages",
     start="customers",
-    share=0.03,
+    share=0.04,
+    replay={_OSACT4: 0.5},
     relabelled=0.5,
     written=True,
     perturbed=0.15,
-    arabizi=0.04,
+    arabizi=0.06,
     fit=FitSettings(
-        epochs=3,
-        rate=1.0e-4,
+        epochs=6,
+        rate=1.2e-4,
         token_budget=2560,
         max_tokens=256,
-        average=0.996,
+        average=0.997,
         same_complaint=0.1,
     ),
 )
@@ -89,7 +95,7 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
     rows = [row for row in data.train if stage.written or row.source != "own"]
 
     def epoch_rows(epoch: int) -> list[Row]:
-        sampled = sample_epoch(rows, stage.share, 100 + epoch, stage.relabelled)
+        sampled = sample_epoch(rows, stage.share, 100 + epoch, stage.relabelled, stage.replay)
         return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)

@@ -55,7 +55,7 @@ def write_card(model: Path, report: dict[str, Any]) -> None:
         "{{created}}": manifest.created,
         "{{base}}": manifest.base,
         "{{thresholds}}": thresholds,
-        "{{review_margin}}": str(manifest.review_margin),
+        "{{review_above}}": f"{manifest.review_above:.0%}",
         "{{corpora}}": corpora,
         "{{results}}": to_markdown(report).replace("\n#", "\n##").removeprefix("# Results\n"),
     }.items():

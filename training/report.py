@@ -15,6 +15,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from model.labels import LABELS
+from training.perturb import UNSEEN
 
 _BINS = 10
 PARTS = {
@@ -187,10 +188,11 @@ def _corpora_lines(corpora: dict[str, Any]) -> list[str]:
 def _obfuscation_lines(suite: dict[str, Any]) -> list[str]:
     intro = (
         f"{suite['rows']:,} toxic rows, about half of the words changed; recall {suite['recall']:.1%} as"
-        f" written. Lost: {suite['mean_lost']} points on average, {suite['worst_lost']} at worst. Training perturbs"
-        " texts in the same ways, so a way of hiding words that is not in this list may cost more."
+        f" written. Lost: {suite['mean_lost']} points on average, {suite['worst_lost']} at worst;"
+        f" {suite['unseen_mean_lost']} on average for those that training never uses (marked *)."
     )
-    return [intro, "", *table(("perturbation", "recall lost (points)"), suite["lost"].items())]
+    rows = ((f"{name} *" if name in UNSEEN else name, lost) for name, lost in suite["lost"].items())
+    return [intro, "", *table(("perturbation", "recall lost (points)"), rows)]
 
 
 def _identity_lines(suite: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from model import Classifier
 from model.labels import LABELS
-from training.perturb import PERTURBATIONS, perturb
+from training.perturb import PERTURBATIONS, UNSEEN, perturb
 from training.rows import Row
 
 _SEED = 20
@@ -32,6 +32,7 @@ def obfuscation_suite(classifier: Classifier, rows: Sequence[Row]) -> dict[str, 
         "lost": lost,
         "mean_lost": round(float(np.mean(list(lost.values()))), 1),
         "worst_lost": max(lost.values()),
+        "unseen_mean_lost": round(float(np.mean([lost[name] for name in UNSEEN])), 1),
     }
 
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from model.classifier import chance_of_error
 from model.labels import LABELS, OUTPUTS, SENTIMENTS, YES_NO
 from model.manifest import BALANCED, FEW_FALSE_ALARMS
 from tests.training import small
@@ -99,12 +100,12 @@ def test_thresholds_keep_their_promises(scale: float, shift: float, seed: int, c
         assert max(false_alarms(rows, probabilities, menu, FEW_FALSE_ALARMS)[:-1]) <= 0.009
 
 
-def test_the_review_margin_holds_its_share_of_rows() -> None:
+def test_review_holds_its_share_of_rows() -> None:
     rows, probabilities = simulate(1.0, -1.0)
     thresholds = choose_thresholds(rows, probabilities)
-    cut = logit(np.array([thresholds.menu[name][BALANCED] for name in LABELS]))
-    nearest = np.abs(logit(probabilities[:, : len(LABELS)]) - cut).min(1)
-    assert 0.08 < (nearest < thresholds.review_margin).mean() < 0.09
+    cuts = np.array([thresholds.menu[name][BALANCED] for name in LABELS])
+    chances = chance_of_error(probabilities[:, : len(LABELS)], cuts)
+    assert 0.08 < (chances > thresholds.review_above).mean() < 0.09
 
 
 def test_balanced_is_near_the_best_f1_where_nothing_else_limits_it() -> None:

@@ -56,6 +56,19 @@ def test_a_relabelled_text_names_the_corpus_it_comes_from(tmp_path: Path) -> Non
     assert (row.source, row.origin) == (RELABELLED, "us_airline_tweets")
 
 
+def test_unsure_relabelled_texts_weigh_half_and_comments_have_no_sentiment(tmp_path: Path) -> None:
+    told = {"abuse": 1.0, "sentiment": "negative"}
+    write_corpus(
+        tmp_path,
+        RELABELLED,
+        {**told, "source": "us_airline_tweets", "unsure": 1.0},
+        {**told, "source": "alakrot_youtube", "unsure": 0.0},
+    )
+    review, comment = load_corpora(tmp_path)
+    assert (review.weight, review.sentiment) == (0.5, "negative")
+    assert (comment.weight, comment.sentiment) == (1.0, None)
+
+
 def test_what_a_corpus_does_not_tell_is_masked(tmp_path: Path) -> None:
     write_corpus(
         tmp_path, "davidson", {"abuse": math.nan, "accusation": 1.0}, {"sentiment": "positive"}, {}

@@ -17,7 +17,7 @@ from training.rows import Row, fingerprint, label_matrix, sentiment_indices
 def real_label(text: str, *holds: str, **fields: Any) -> dict[str, Any]:
     """A line of `real_labels.jsonl`."""
     record = small.record(0, "", "train", *holds)
-    kept = {k: v for k, v in record.items() if k not in ("id", "text", "split", "situation")}
+    kept = {k: v for k, v in record.items() if k not in ("id", "text", "situation")}
     return {"corpus": "olid", "hash": text_hash(text), **kept, "unsure": 0, **fields}
 
 
@@ -80,7 +80,19 @@ def test_real_labels_leave_relabelled_messages_and_held_out_rows_alone(tmp_path:
         Row("you fool", {"abuse": 0}, source=RELABELLED),
         Row("you fool", {"abuse": 0}, source="hateval_en", split="test"),
     ]
-    assert apply_real_labels(rows, tmp_path) == rows
+    assert apply_real_labels(rows, tmp_path, {"hateval_en"}) == rows
+
+
+def test_real_labels_name_the_split(tmp_path: Path, ours: Path) -> None:
+    texts = [f"text {chr(0x4E00 + i)}" for i in range(60)]
+    write_corpus(tmp_path / "corpora", "olid", *[{"text": t, "abuse": 1.0} for t in texts])
+    splits = ["train", "dev", "test"] * 20
+    lines = [real_label(t, split=s) for t, s in zip(texts, splits, strict=True)]
+    small.write_lines(ours / "real_labels.jsonl", lines)
+    data = load(tmp_path)
+    for split, rows in (("train", data.train), ("dev", data.dev), ("test", data.test)):
+        found = {row.text for row in rows if row.source == RELABELLED}
+        assert found == {t for t, s in zip(texts, splits, strict=True) if s == split}
 
 
 def test_without_the_file_rows_stay(tmp_path: Path) -> None:

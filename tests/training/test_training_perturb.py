@@ -20,6 +20,7 @@ MAY_LEAVE_ALONE = {
     "spelling",
     "swapped",
     "digits",
+    "bold",
 }
 """Change some letters, or by chance: a word without such letters may stay as it is."""
 

@@ -51,7 +51,8 @@ REPORT: dict[str, Any] = {
         "recall": 0.81,
         "mean_lost": 4.5,
         "worst_lost": 12.0,
-        "lost": {"dots": 0.1, "spaces": 12.0},
+        "unseen_mean_lost": 3.2,
+        "lost": {"dots": 0.1, "spaces": 12.0, "bold": 3.2},
     },
     "identity": {
         "sentences": 440,
