@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The build of PyTorch that the train extra gets. On Linux the plain index carries the CUDA build
-# (gigabytes); for a CPU one give make TORCH=… the file or index of your choice.
+# (gigabytes); a CPU build: make test TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 # Of a model to release: make release VERSION=1.1.0
 VERSION ?= $(error say which: make release VERSION=1.1.0)
@@ -21,7 +21,7 @@ setup: .venv/.serve ## Install brandtox for serving
 	touch $@
 
 .venv/.dev: .venv/.serve
-	$(PIP) "$(TORCH)"
+	$(PIP) $(TORCH)
 	$(PIP) -e '.[train,dev]'
 	touch $@
 
@@ -40,8 +40,8 @@ check: .venv/.dev ## ruff, mypy --strict, import contract
 train: .venv/.dev ## Train a model (BRANDTOX_CORPORA: folder of public corpora)
 	$(BIN)/brandtox train
 
-eval: .venv/.dev ## Evaluate the released model, write docs/results.*
-	$(BIN)/brandtox evaluate
+eval: .venv/.dev ## Evaluate the released model beside two baselines, write docs/results.*
+	$(BIN)/brandtox evaluate --baselines
 
 release: .venv/.dev ## Export a trained model to model/released/, if it passes the gates
 	$(BIN)/brandtox release --version "$(VERSION)"

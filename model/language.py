@@ -22,16 +22,16 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(files("model").joinpath(name).read_text(encoding="utf-8").split())
 
 
-_ENGLISH = _words("english_words.txt")
+ENGLISH = _words("english_words.txt")
 _ARABIZI = _words("arabizi_words.txt")
-_KNOWN = _ARABIZI | _ENGLISH
+_KNOWN = _ARABIZI | ENGLISH
 
 
 def detect_language(prepared: str) -> str:
     """`ar`, `arabizi`, `mixed`, `en` or `other` for a prepared text."""
     latin = _latin_words(prepared)
     arabic = len(_ARABIC_WORD.findall(prepared))
-    english = sum(word in _ENGLISH for word in latin)
+    english = sum(word in ENGLISH for word in latin)
     arabizi = _count_arabizi(latin)
     if arabic:
         return "mixed" if len(latin) >= 2 and len(latin) * 6 >= arabic else "ar"

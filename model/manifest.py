@@ -54,8 +54,10 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
-        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        """A kill leaves the manifest before or this one."""
+        part = folder / f"{MANIFEST}.part"
+        part.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        part.replace(folder / MANIFEST)
 
 
 def sha256(path: Path) -> str:
@@ -79,7 +81,7 @@ def load_manifest(folder: Path) -> Manifest:
         _check_values(manifest)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model manifest ({error}): {_GET_AGAIN}") from error
-    for name in (MODEL, TOKENIZER):
+    for name in {MODEL, TOKENIZER, *manifest.files}:
         _check_file(folder / name, manifest.files.get(name))
     return manifest
 

@@ -22,6 +22,8 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
+from model.language import ENGLISH
+
 _ALEFS = dict.fromkeys("أإآٱ", "ا")
 _PERSIAN = dict(zip("کیےھہۃګٮڪ", "كييههةكبك", strict=True))
 _QUOTES = dict(zip("’‘`´“”–—", "''''\"\"--", strict=True)) | {"…": "..."}
@@ -52,6 +54,9 @@ _RUN = re.compile(r"(\D)\1{2,}")
 _LATIN = re.compile("[a-z]")
 _TO_LAST_LATIN = re.compile(".*[a-z]")
 _SYMBOLS_IN_WORD = re.compile(r"(?<=[a-z])([@$!0€])(?:\1*(?=[a-z])|\1*(?=\1))")
+_LAST_LETTERS = re.compile("[a-z]+$")
+_FIRST_LETTERS = re.compile("[a-z]+")
+_LONGEST_WORD = 24
 _SEPARATOR = re.compile(r"[-._*•·~|/\\,+،#]")
 _SPELLED_OUT = re.compile(
     rf"(?<![^\W_])[^\W\d_](?:{_SEPARATOR.pattern}{{1,2}}[^\W\d_](?![^\W_])){{2,}}"
@@ -184,6 +189,8 @@ def _prepare_word(word: _Word) -> _Word:
 
 def _placeholder(text: str) -> str:
     core = text.strip(_EDGE_PUNCTUATION)
+    if not core.isascii():  # words glued to a link or an address must be read
+        return ""
     if core.startswith(("http://", "https://", "www.")) and len(core) > 4:
         return "url"
     name, at, host = core.partition("@")
@@ -214,8 +221,26 @@ def _replace_symbols(text: str) -> str:
     """
     if not (inner := _TO_LAST_LATIN.match(text)):
         return text
-    replaced = _SYMBOLS_IN_WORD.sub(lambda m: _SYMBOL_LETTERS[m[1]] * len(m[0]), inner[0])
-    return replaced + text[inner.end() :]
+    return _SYMBOLS_IN_WORD.sub(_symbol_letters, inner[0]) + text[inner.end() :]
+
+
+def _symbol_letters(symbols: re.Match[str]) -> str:
+    """The letters meant; several exclamation marks, or one between two English words, stay."""
+    if symbols[1] == "!" and _ends_a_sentence(symbols.string, symbols.start(), symbols.end()):
+        return symbols[0]
+    return _SYMBOL_LETTERS[symbols[1]] * len(symbols[0])
+
+
+def _ends_a_sentence(text: str, start: int, end: int) -> bool:
+    """The marks `text[start:end]` are several, or stand between two words of two letters or more.
+
+    Single letters are no words here: they may be joined to others later.
+    """
+    if end - start > 1 or text[end] == "!":
+        return True
+    left = _LAST_LETTERS.search(text[max(0, start - _LONGEST_WORD) : start])
+    right = _FIRST_LETTERS.match(text[end : end + _LONGEST_WORD])
+    return all(match and len(match[0]) > 1 and match[0] in ENGLISH for match in (left, right))
 
 
 def _join_separated(word: _Word) -> _Word:

@@ -1,15 +1,16 @@
 """Requests share batches: the model takes what waits when it is free, from each request in turn.
 
 There is no timer: an idle model starts at once, a busy one finds more texts when it comes back. A
-short request waits for the round in progress, never for the whole of a large one before it.
+large text has a round of its own, in turn with the rounds of short ones: a short text waits for the
+rounds in progress and before it, never for all the large ones that came first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
@@ -32,7 +33,7 @@ class Scorer(Protocol):
     def score(self, texts: Sequence[str]) -> list[Verdict]: ...
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     text: str
     verdict: asyncio.Future[Verdict]
@@ -51,6 +52,7 @@ class Batcher:
         self._most_requests = most_requests
         self._most_characters = most_characters
         self._turns: deque[deque[_Waiting]] = deque()
+        self._large_is_next = False
         self._filled = asyncio.Event()
         self._requests = 0
         self._characters = 0
@@ -65,39 +67,43 @@ class Batcher:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
 
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count a request for as long as the context is open, from before its body is read.
+
+        Raises:
+            ApiError: 429, too many requests are being read or scored.
+        """
+        if self._requests >= self._most_requests:
+            raise _overloaded()
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+
     async def score(self, texts: Sequence[str]) -> list[Verdict]:
         """Verdicts of one request's texts, in order.
 
         Raises:
-            ApiError: 429, too many requests or too much text wait already.
+            ApiError: 429, too much text waits already.
         """
         if not texts:
             return []
         size = sum(map(len, texts))
-        self._admit(size)
+        if self._characters and self._characters + size > self._most_characters:
+            raise _overloaded()
         loop = asyncio.get_running_loop()
         waiting = [_Waiting(text, loop.create_future()) for text in texts]
         left = deque(waiting)
-        self._requests += 1
         self._characters += size
         self._turns.append(left)
         self._filled.set()
         try:
             return await asyncio.gather(*(item.verdict for item in waiting))
         finally:
-            self._requests -= 1
             self._characters -= size
             left.clear()  # when the caller is gone, its texts must not stay in memory
-
-    def _admit(self, size: int) -> None:
-        too_much = self._requests and self._characters + size > self._most_characters
-        if self._requests >= self._most_requests or too_much:
-            raise ApiError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                Code.OVERLOADED,
-                "the service is busy: send the same request again in a moment",
-                retry_after=1,
-            )
 
     async def _work(self) -> None:
         while True:
@@ -112,23 +118,51 @@ class Batcher:
                 _fail(batch, error)
 
     def _take(self) -> list[_Waiting]:
-        """The next round: some texts of each request, the requests in turn."""
+        """The next round: one large text, or short ones of each request, the requests in turn."""
+        self._turns = deque(request for request in self._turns if request)
+        short = deque(request for request in self._turns if not _is_large(request))
+        large = [request for request in self._turns if _is_large(request)]
+        if large and (self._large_is_next or not short):
+            self._large_is_next = False
+            self._to_the_back(large[0])
+            return [large[0].popleft()]
+        self._large_is_next = bool(large)
         batch: list[_Waiting] = []
         characters = 0
-        while self._turns and characters < _CHARACTERS_A_ROUND:
-            request = self._turns.popleft()
+        while short and characters < _CHARACTERS_A_ROUND:
+            request = short.popleft()
             taken = _take_turn(request)
             batch += taken
             characters += sum(len(item.text) for item in taken)
-            if request:
-                self._turns.append(request)
+            self._to_the_back(request)
+            if request and not _is_large(request):
+                short.append(request)
         return batch
+
+    def _to_the_back(self, request: deque[_Waiting]) -> None:
+        self._turns.remove(request)
+        self._turns.append(request)
+
+
+def _overloaded() -> ApiError:
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        Code.OVERLOADED,
+        "the service is busy: send the same request again in a moment",
+        retry_after=1,
+    )
+
+
+def _is_large(request: deque[_Waiting]) -> bool:
+    """The request's next text is longer than a turn."""
+    return len(request[0].text) > _CHARACTERS_A_TURN
 
 
 def _take_turn(request: deque[_Waiting]) -> list[_Waiting]:
+    """Texts of one turn; a large one ends it."""
     taken: list[_Waiting] = []
     characters = 0
-    while request and characters < _CHARACTERS_A_TURN:
+    while request and characters < _CHARACTERS_A_TURN and not _is_large(request):
         taken.append(request.popleft())
         characters += len(taken[-1].text)
     return taken

@@ -17,6 +17,9 @@ from serving.messages import Item, answers, good_texts, parse_json, read_item
 from serving.openapi import CLASSIFY_DOCUMENTATION
 from serving.settings import Settings
 
+_SMALL_BODY = 2**18
+"""Bytes that are parsed in some milliseconds."""
+
 router = APIRouter()
 
 
@@ -28,8 +31,9 @@ async def classify(request: Request) -> dict[str, Any]:
     """
     settings: Settings = request.app.state.settings
     batcher = batcher_of(request)
-    items = read_request(await read_json(request, settings.max_body_bytes), settings)
-    verdicts = await unless_gone(request, batcher.score(good_texts(items)))
+    with batcher.admitted():
+        items = read_request(await read_json(request, settings.max_body_bytes), settings)
+        verdicts = await unless_gone(request, batcher.score(good_texts(items)))
     return {"model": batcher.classifier.version, "verdicts": answers(items, verdicts)}
 
 
@@ -84,7 +88,10 @@ async def read_json(request: Request, most_bytes: int) -> Any:
             it is not JSON in UTF-8.
     """
     try:
-        return parse_json(await _read_body(request, most_bytes))
+        body = await _read_body(request, most_bytes)
+        if len(body) <= _SMALL_BODY:
+            return parse_json(body)
+        return await asyncio.to_thread(parse_json, body)  # other requests must not wait for it
     except ClientDisconnect as error:
         raise _client_gone() from error
     except ValueError as error:

@@ -117,6 +117,70 @@ _EXAMPLES = {
         }
     },
 }
+_VERDICTS = {
+    "accusation (Arabic)": {
+        "id": None,
+        "language": "ar",
+        "script": "Arab",
+        "scores": {"abuse": 0.0318, "threat": 0.016, "accusation": 0.976},
+        "labels": ["accusation"],
+        "threat_kind": {
+            "physical": 0.0067,
+            "private_data": 0.001,
+            "job": 0.0008,
+            "reputation": 0.002,
+        },
+        "sentiment": {"negative": 0.9812, "neutral": 0.0092, "positive": 0.0096},
+        "signs": {
+            "off_channel": 0.0008,
+            "out_of_scope": 0.0157,
+            "refund_demand": 0.0875,
+            "escalation": 0.0042,
+            "leaving": 0.007,
+            "distress": 0.0016,
+        },
+        "needs_review": False,
+        "truncated": False,
+        "model": "1.1.0",
+    },
+    "threat (English)": {
+        "id": None,
+        "language": "en",
+        "script": "Latn",
+        "scores": {"abuse": 0.0394, "threat": 0.9303, "accusation": 0.0337},
+        "labels": ["threat"],
+        "threat_kind": {
+            "physical": 0.1137,
+            "private_data": 0.7882,
+            "job": 0.0058,
+            "reputation": 0.0916,
+        },
+        "sentiment": {"negative": 0.9846, "neutral": 0.0138, "positive": 0.0016},
+        "signs": {
+            "off_channel": 0.002,
+            "out_of_scope": 0.0042,
+            "refund_demand": 0.919,
+            "escalation": 0.0119,
+            "leaving": 0.0015,
+            "distress": 0.0029,
+        },
+        "needs_review": False,
+        "truncated": False,
+        "model": "1.1.0",
+    },
+}
+"""What model 1.1.0 says of the first two examples above."""
+_ANSWER = {
+    "description": "A verdict or an error for each message, in order.",
+    "content": {
+        "application/json": {
+            "examples": {
+                name: {"value": {"model": verdict["model"], "verdicts": [verdict]}}
+                for name, verdict in _VERDICTS.items()
+            }
+        }
+    },
+}
 _MESSAGES = {
     # Spelled out: FastAPI keeps `openapi_extra` apart from its own component schemas, so that a
     # reference to the schema of one message would lead nowhere.
@@ -157,7 +221,7 @@ def error_documentation(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]
 CLASSIFY_DOCUMENTATION: dict[str, Any] = {
     "openapi_extra": {"requestBody": _BODY},
     "responses": {
-        200: {"model": ClassifyAnswer},
+        200: {"model": ClassifyAnswer, **_ANSWER},
         **error_documentation(*_ERRORS),
     },
 }

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import Classifier, Verdict
-from model.classifier import chance_of_error
+from model import classifier as classifier_module
+from model.classifier import _multiplies_exactly, chance_of_error, usable_cores
 from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS
 from tests.helpers import LOUD, changed_folder
 
@@ -218,3 +219,47 @@ def test_the_wire_form_is_rounded_and_has_no_vector(classifier: Classifier) -> N
     assert wire["labels"] == ["abuse"]
     assert wire["scores"] == {k: round(v, 4) for k, v in verdict.scores.items()}
     assert wire["scores"] != verdict.scores
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        pytest.param("max 100000\n", 8, id="no quota"),
+        pytest.param("150000 100000\n", 1, id="one and a half"),
+        pytest.param("400000 100000\n", 4, id="four"),
+        pytest.param("50000 100000\n", 1, id="half"),
+        pytest.param("1600000 100000\n", 8, id="more than there are"),
+        pytest.param("", 8, id="empty"),
+        pytest.param(None, 8, id="missing"),
+    ],
+)
+def test_cores_are_those_of_the_affinity_and_the_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str | None, cores: int
+) -> None:
+    path = tmp_path / "cpu.max"
+    if quota is not None:
+        path.write_text(quota, encoding="ascii")
+    monkeypatch.setattr(classifier_module, "_QUOTA", path)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert usable_cores() == cores
+
+
+def test_a_classifier_reads_as_many_batches_at_once_as_it_has_cores(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier_module, "usable_cores", lambda: 3)
+    assert Classifier.load(model_folder)._pool._max_workers == 3
+    assert Classifier.load(model_folder, threads=1)._pool._max_workers == 1
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"),
+    [("flags : avx2 avx512_vnni", True), ("flags : avx2", False), ("Features : asimd", True)],
+)
+def test_only_x86_without_vnni_needs_the_exact_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processor: str, expected: bool
+) -> None:
+    monkeypatch.setattr("model.classifier._PROCESSOR", tmp_path / "cpuinfo")
+    assert _multiplies_exactly()
+    (tmp_path / "cpuinfo").write_text(processor)
+    assert _multiplies_exactly() is expected

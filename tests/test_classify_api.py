@@ -6,7 +6,8 @@ import asyncio
 import gc
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from openapi_spec_validator import validate
 from model import Classifier, Verdict
 from serving.app import create_app
 from serving.documents import DOCUMENTS
+from serving.messages import parse_json
 from serving.settings import Settings
 from tests.conftest import OpenClient
 from tests.helpers import FakeScorer, HeldScorer, Json, verdict
@@ -132,6 +134,34 @@ async def test_surrogates_do_not_reach_the_model(open_client: OpenClient) -> Non
     assert model.calls == [["a\ufffd"]]
 
 
+_LARGE = 2**18
+"""Bytes above which a body is parsed beside the event loop."""
+
+
+async def test_large_bodies_are_parsed_beside_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_the_loop: list[bool] = []
+
+    def parse(raw: bytearray) -> Any:
+        on_the_loop.append(threading.current_thread() is threading.main_thread())
+        return parse_json(raw)
+
+    monkeypatch.setattr("serving.classify.parse_json", parse)
+    for size in (_LARGE, _LARGE + 1):
+        response = await client.post("/classify", content=b'{"text": "z"}'.ljust(size))
+        assert response.json()["verdicts"][0]["labels"] == ["abuse"]
+    assert on_the_loop == [True, False]
+
+
+async def test_a_large_request_has_its_verdicts_in_order(client: httpx.AsyncClient) -> None:
+    texts = ["z" + "a" * 60_000, "b" * 60_000, "a" * 100_001, *["c" * 60_000] * 3, "z"]
+    answers = await verdicts_of(client, [{"id": i, "text": t} for i, t in enumerate(texts)])
+    assert [a["id"] for a in answers] == list(range(7))
+    assert answers.pop(2)["error"]["code"] == "text_too_long"
+    assert [a["labels"] for a in answers] == [["abuse"], [], [], [], [], ["abuse"]]
+
+
 # --- bad items, in their place ---
 
 
@@ -187,9 +217,11 @@ async def test_a_surrogate_in_an_id_is_replaced(client: httpx.AsyncClient) -> No
         b"hello",
         b'{"text": "a"} b',
         b'{"text": "\xff"}',
+        pytest.param(b'{"text": "'.ljust(300_000), id="large and cut"),
         b'{"text": NaN}',
         b'{"text": "a", "x": -Infinity}',
         b"[" * 100_000,
+        pytest.param(b"[" * 300_000, id="large and nested"),
         '{"text": "a"}'.encode("utf-16"),
         b'{"id": ' + b"9" * 5000 + b', "text": "a"}',
     ],
@@ -297,6 +329,24 @@ async def test_429_too_many_requests(open_client: OpenClient) -> None:
         assert (await post(client, {"text": "third"})).status_code == 200
 
 
+async def test_429_before_the_body_is_read() -> None:
+    app = create_app(Settings(max_concurrent_requests=1), FakeScorer())
+    sends = asyncio.Event()
+
+    async def slowly() -> Json:
+        await sends.wait()
+        return _body("slow")
+
+    async with app.router.lifespan_context(app):
+        slow = asyncio.create_task(call_app(app, slowly, _stays))
+        await settled()
+        refused = await call_app(app)  # has nothing to read
+        assert refused[0]["status"] == 429
+        sends.set()
+        assert (await slow)[0]["status"] == 200
+        assert (await call_app(app, _body("next"), _stays))[0]["status"] == 200
+
+
 async def test_429_too_much_waiting_text(open_client: OpenClient) -> None:
     model = HeldScorer()
     async with open_client(model, max_waiting_characters=10) as client:
@@ -353,9 +403,24 @@ async def test_requests_that_wait_share_a_batch(open_client: OpenClient) -> None
 async def test_a_large_request_is_scored_in_rounds(open_client: OpenClient) -> None:
     model = FakeScorer()
     async with open_client(model) as client:
-        answers = await verdicts_of(client, [{"text": "a" * 5_000}] * 5)
-    assert len(answers) == 5
-    assert [len(call) for call in model.calls] == [4, 1]
+        answers = await verdicts_of(client, [{"text": "a" * 3_500}] * 12)
+    assert len(answers) == 12
+    assert [len(call) for call in model.calls] == [6, 6]
+
+
+async def test_large_texts_do_not_hold_up_short_ones(open_client: OpenClient) -> None:
+    model = HeldScorer()
+    async with open_client(model) as client:
+        large = [asyncio.create_task(post(client, {"text": "a" * 50_000})) for _ in range(8)]
+        await model.is_called()
+        await settled()
+        short = [asyncio.create_task(post(client, {"text": f"short {i}"})) for i in range(3)]
+        await settled()
+        model.release()
+        for task in (*large, *short):
+            assert (await task).status_code == 200
+    sizes = [[len(text) for text in call] for call in model.calls]
+    assert sizes == [[50_000], [7, 7, 7], *[[50_000]] * 7]
 
 
 async def test_a_short_request_is_not_held_up_by_a_large_one(open_client: OpenClient) -> None:
@@ -413,13 +478,14 @@ async def test_500_when_the_model_gives_too_few_verdicts(open_client: OpenClient
 # --- a client that goes away ---
 
 
-async def call_app(app: FastAPI, *events: Json) -> list[Json]:
-    """What the app sends to a client that does just this on POST /classify."""
+async def call_app(app: FastAPI, *events: Json | Callable[[], Awaitable[Json]]) -> list[Json]:
+    """What the app sends to a client that does just this, or what comes of it, on POST /classify."""
     left = iter(events)
     sent: list[Json] = []
 
     async def receive() -> Json:
-        return next(left)
+        event = next(left)
+        return event if isinstance(event, dict) else await event()
 
     async def send(event: Any) -> None:
         sent.append(event)
@@ -449,6 +515,11 @@ def _body(text: str, more: bool = False) -> Json:
 _GONE: Json = {"type": "http.disconnect"}
 
 
+async def _stays() -> Json:
+    never: asyncio.Future[Json] = asyncio.Future()
+    return await never
+
+
 async def test_a_client_that_goes_away_frees_its_place_and_is_not_scored(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -468,6 +539,28 @@ async def test_a_client_that_goes_away_frees_its_place_and_is_not_scored(
         assert [(await task).status_code for task in (first, second)] == [200, 200]
     assert model.calls == [["first"], ["second"]]
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_the_large_texts_of_a_client_that_goes_away_are_not_scored() -> None:
+    model = HeldScorer()
+    app = create_app(Settings(), model)
+    transport = httpx.ASGITransport(app)
+    body = json.dumps({"messages": [{"text": letter * 50_000} for letter in "abc"]}).encode()
+
+    async def leaves() -> Json:
+        await model.is_called()
+        return _GONE
+
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        await call_app(app, {"type": "http.request", "body": body, "more_body": False}, leaves)
+        others = [asyncio.create_task(post(client, {"text": t})) for t in ("d" * 50_000, "short")]
+        await settled()
+        model.release()
+        assert [(await task).status_code for task in others] == [200, 200]
+    assert model.calls == [["a" * 50_000], ["short"], ["d" * 50_000]]
 
 
 async def test_a_client_that_goes_away_within_its_body_is_no_failure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper
 
 from model import Classifier, ModelError
 from model.labels import LABELS, OUTPUTS
-from model.manifest import MANIFEST, MODEL, RELEASED, TOKENIZER, load_manifest
+from model.manifest import MANIFEST, MODEL, RELEASED, TOKENIZER, load_manifest, sha256
 from tests.helpers import changed_folder, sealed
 
 
@@ -63,6 +64,41 @@ def test_a_damaged_file_is_named(folder: Path, name: str, damage: Callable[[byte
     message = refusal(folder)
     assert f"{name} is damaged" in message
     assert "get the model folder again" in message
+
+
+@pytest.fixture
+def carded(folder: Path) -> Path:
+    """The copy with a card, which its manifest lists."""
+    (folder / "card.md").write_text("# A card\n", encoding="utf-8")
+    manifest = load_manifest(folder)
+    files = manifest.files | {"card.md": sha256(folder / "card.md")}
+    replace(manifest, files=files).write(folder)
+    return folder
+
+
+def test_every_listed_file_is_checked(carded: Path) -> None:
+    assert Classifier.load(carded).version == "tiny-1"
+    (carded / "card.md").write_text("# Another\n", encoding="utf-8")
+    assert "card.md is damaged" in refusal(carded)
+    (carded / "card.md").unlink()
+    assert "card.md is missing" in refusal(carded)
+
+
+def test_a_file_that_is_not_listed_is_nobodys_business(folder: Path) -> None:
+    (folder / "notes.txt").touch()
+    assert Classifier.load(folder).version == "tiny-1"
+
+
+def test_a_kill_while_a_manifest_is_written_leaves_the_one_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        replace(load_manifest(folder), model="tiny-2").write(folder)
+    assert load_manifest(folder).model == "tiny-1"
 
 
 @pytest.mark.parametrize(

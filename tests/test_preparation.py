@@ -52,6 +52,8 @@ texts = st.one_of(_anything, _nasty, _few_nasty, st.tuples(_nasty, _anything).ma
 @example("һttp://x")
 @example("ا ا ا ا ب")
 @example("a!!!!.b")
+@example("x.y.a!i")
+@example("a!i.b.c")
 @example("İ\u0307")
 def test_is_idempotent(text: str) -> None:
     once = prepare(text).text
@@ -110,6 +112,13 @@ def test_nothing_invisible_is_left(text: str) -> None:
         pytest.param("حـ.ـم.ا.ر", "حمار", id="tatweel and dots"),
         pytest.param("ححح.ممم.ااا.ررر", "حمار", id="stretched and dotted"),
         pytest.param("id!ot", "idiot", id="sign for a letter"),
+        pytest.param("stup!d", "stupid", id="sign for a letter before one letter"),
+        pytest.param("terrible!never again", "terrible!never again", id="no blank after the sign"),
+        pytest.param("late!!and rude", "late!!and rude", id="two signs are no letters"),
+        pytest.param(
+            "https://x.example/a،انت_حمار", "https://x.example/a،انت_حمار", id="word on a link"
+        ),
+        pytest.param("انت@حمار.كبير", "انت@حمار.كبير", id="no address"),
         pytest.param("a$$hole", "asshole", id="two signs"),
         pytest.param("st0pid", "stopid", id="zero for a letter"),
         pytest.param("ѕtuріd", "stupid", id="Cyrillic look-alikes"),
@@ -210,6 +219,12 @@ _NESTS = [
 @pytest.mark.parametrize("nest", _NESTS)
 def test_hand_made_nests_of_100_000_characters_settle(nest: str) -> None:
     once = prepare(nest * (100_000 // len(nest))).text
+    assert prepare(once).text == once
+
+
+@pytest.mark.usefixtures("no_quadratic_time")
+def test_signs_after_a_long_word_settle() -> None:
+    once = prepare("abcdefgh" * 2_500 + "0a!b" * 5_000).text
     assert prepare(once).text == once
 
 

@@ -99,7 +99,7 @@ def choose_thresholds(rows: list[Row], probabilities: NDArray[np.float32]) -> Th
     for column, name in enumerate(LABELS):
         few = _few_false_alarms(probabilities[fair, column])
         menu[name][FEW_FALSE_ALARMS] = max(few, menu[name][BALANCED])
-    return Thresholds(menu, _review_above(menu, probabilities))
+    return Thresholds(menu, _review_above(menu, probabilities, [written, ~written]))
 
 
 def _rounded(value: float) -> float:
@@ -182,10 +182,16 @@ def _few_false_alarms(fair_scores: NDArray[np.float32]) -> float:
     return _rounded_up(float(highest[int(_FEW_FALSE_ALARMS * len(highest))]) + 1e-6)
 
 
-def _review_above(menu: dict[str, dict[str, float]], probabilities: NDArray[np.float32]) -> float:
+def _review_above(
+    menu: dict[str, dict[str, float]],
+    probabilities: NDArray[np.float32],
+    parts: list[NDArray[np.bool_]],
+) -> float:
+    """The lowest limit at which no part has more than its share of rows to review."""
     thresholds = np.array([menu[name][BALANCED] for name in LABELS])
     chances = chance_of_error(probabilities[:, : len(LABELS)], thresholds)
-    return round(float(np.quantile(chances, 1 - _REVIEW_SHARE)), 4)
+    limits = [np.quantile(chances[part], 1 - _REVIEW_SHARE) for part in parts if part.any()]
+    return round(float(max(limits)), 4)
 
 
 def column_of(name: str) -> int:

@@ -20,11 +20,15 @@ _OTHER_HELD_OUT_PERCENT = 3
 
 @dataclass
 class Data:
-    """Rows of each split; no text of dev or test occurs in train."""
+    """Rows of each split; no text of dev or test occurs in train.
+
+    `official` names the corpora that come with a dev or test split of their own.
+    """
 
     train: list[Row]
     dev: list[Row]
     test: list[Row]
+    official: frozenset[str] = frozenset()
 
 
 def load_data(
@@ -50,7 +54,7 @@ def load_data(
     dev = [row for row in dev if text_key(row.text) not in test_keys]
     train = build_training_rows((row for row in rows if row.split == "train"), dev + test)
     log.info("%d train, %d dev, %d test rows", len(train), len(dev), len(test))
-    return Data(train, dev, test)
+    return Data(train, dev, test, frozenset(official))
 
 
 def _one_of_each_text(rows: Iterable[Row]) -> list[Row]:

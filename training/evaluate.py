@@ -17,6 +17,7 @@ from training.corpora import COMPANY_CORPORA, RELABELLED
 from training.data import Data
 from training.export import customer_rows, verdict_probabilities
 from training.metrics import (
+    MIN_CLASS,
     Estimate,
     auroc,
     average_precision,
@@ -26,7 +27,7 @@ from training.metrics import (
     macro_f1,
     rate,
 )
-from training.rows import Row, label_matrix, sentiment_indices
+from training.rows import Row, clusters_of, label_matrix, sentiment_indices
 from training.suites import identity_suite, obfuscation_suite
 from training.vectors import complaint_pairs, precision_at_recall
 from training.vocabulary import unknown_share
@@ -35,7 +36,6 @@ Probabilities = NDArray[np.float32]
 _MOST_CORPUS_ROWS = 600
 _MIN_ROWS = 20
 _MOST_TEXTS = 2_000
-_MIN_CLASS = 5
 
 
 def evaluate(classifier: Classifier, data: Data) -> dict[str, Any]:
@@ -111,9 +111,13 @@ def customer_metrics(
     thresholds: dict[str, dict[str, float]],
     brief: bool = False,
 ) -> dict[str, Any]:
-    """Per label AUROC, average precision, F1, ECE; false alarms on fair rows; sentiment."""
+    """Per label AUROC, average precision, F1, ECE; false alarms on fair rows; sentiment.
+
+    Macro-F1 is over those of the three labels that have at least five positives. `brief` leaves out
+    kinds of threat, signs and the second threshold.
+    """
     labels = label_matrix(rows)
-    clusters = np.unique([row.group or row.text for row in rows], return_inverse=True)[1]
+    clusters = clusters_of(rows)
     fair = np.array([row.is_fair for row in rows])
     balanced = {name: thresholds[name][BALANCED] for name in LABELS}
     flagged = np.column_stack([probabilities[:, column_of(n)] >= balanced[n] for n in LABELS])
@@ -125,13 +129,19 @@ def customer_metrics(
             probabilities[:, column_of(name)],
             clusters,
             thresholds[name][BALANCED],
-            brief,
         )
         for name in names
     }
+    for column, name in enumerate(LABELS):
+        report["labels"][name]["false_alarms"] = _share(flagged[fair, column])
     known = ~np.isnan(labels[:, :3]).any(1)
+    enough = labels[known, :3].sum(axis=0) >= MIN_CLASS
+    report["macro_f1_of"] = [name for name, seen in zip(LABELS, enough, strict=True) if seen]
     report["macro_f1"] = _estimate(
-        _macro_f1, labels[known, :3], flagged[known].astype(float), clusters=clusters[known]
+        _macro_f1,
+        labels[known][:, :3][:, enough],
+        flagged[known][:, enough].astype(float),
+        clusters=clusters[known],
     )
     report["false_alarms"] = _estimate(
         rate, flagged[fair].any(1).astype(float), clusters=clusters[fair]
@@ -150,6 +160,8 @@ def customer_metrics(
 
 
 def _macro_f1(truth: NDArray[np.floating], flagged: NDArray[np.floating]) -> float:
+    if not truth.shape[1]:
+        return np.nan
     return float(np.mean([f1(truth[:, i], flagged[:, i]) for i in range(truth.shape[1])]))
 
 
@@ -158,19 +170,17 @@ def _label_metrics(
     scores: NDArray[np.float32],
     clusters: NDArray[np.intp],
     threshold: float,
-    brief: bool,
 ) -> dict[str, Any]:
     known = ~np.isnan(labels)
     truth, score, cluster = labels[known], scores[known], clusters[known]
     report: dict[str, Any] = {"positives": int(truth.sum())}
-    if min(truth.sum(), (1 - truth).sum()) < _MIN_CLASS:
+    if min(truth.sum(), (1 - truth).sum()) < MIN_CLASS:
         return report
     flagged = (score >= threshold).astype(float)
     report["auroc"] = _estimate(auroc, truth, score, clusters=cluster)
     report["f1"] = _estimate(f1, truth, flagged, clusters=cluster)
-    if not brief:
-        report["average_precision"] = _estimate(average_precision, truth, score, clusters=cluster)
-        report["ece"] = round(expected_calibration_error(truth, score), 4)
+    report["average_precision"] = _estimate(average_precision, truth, score, clusters=cluster)
+    report["ece"] = round(expected_calibration_error(truth, score), 4)
     return report
 
 
@@ -210,7 +220,8 @@ def _share(flags: NDArray[np.bool_]) -> float | None:
 def _corpora_report(classifier: Classifier, data: Data) -> dict[str, Any]:
     """Abuse and sentiment by corpus on test rows (at most 600 each), with a threshold of dev rows.
 
-    Where either split is missing, the halves of the other stand in for both.
+    Where either split is missing, the halves of the other stand in for both. Corpora whose official
+    splits are not at hand were split by the hash of their texts.
     """
     report = {}
     sources = {row.source for row in data.dev + data.test} - {"own", RELABELLED}
@@ -219,6 +230,7 @@ def _corpora_report(classifier: Classifier, data: Data) -> dict[str, Any]:
             [row for row in rows if row.source == source] for rows in (data.dev, data.test)
         )
         split = "test" if test and dev else "half of dev" if dev else "half of test"
+        split = f"official {split}" if source in data.official else f"{split}, by hash"
         if not (dev and test):
             dev, test = (dev + test)[::2], (dev + test)[1::2]
         dev, test = (_drawn(rows, _MOST_CORPUS_ROWS) for rows in (dev, test))
@@ -243,6 +255,12 @@ def _corpus_metrics(classifier: Classifier, dev: list[Row], test: list[Row]) -> 
         flagged = (scores[known, column] >= threshold).astype(float)
         entry["abuse_auroc"] = _estimate(auroc, truth[known], scores[known, column])
         entry["abuse_macro_f1"] = _estimate(macro_f1, truth[known], flagged)
+        entry["abuse_average_precision"] = _estimate(
+            average_precision, truth[known], scores[known, column]
+        )
+        entry["abuse_ece"] = round(
+            expected_calibration_error(truth[known], scores[known, column]), 4
+        )
     feeling = sentiment_indices(test)
     if (feeling >= 0).sum() >= _MIN_ROWS:
         predicted = scores[:, -len(SENTIMENTS) :].argmax(1)

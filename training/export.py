@@ -6,7 +6,7 @@ import datetime
 import json
 import random
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from model import Classifier
 from model.labels import LABELS, OUTPUTS, SCHEME, SENTIMENTS, YES_NO
-from model.manifest import BALANCED, MODEL, TOKENIZER, Manifest, sha256
+from model.manifest import BALANCED, MODEL, TOKENIZER, Manifest, load_manifest, sha256
 from training.calibrate import Thresholds, choose_thresholds, fit_calibration
 from training.corpora import RELABELLED
 from training.data import Data
@@ -31,6 +31,7 @@ _MOST_DIFFERENCE = 0.05
 _MOST_BATCH_DIFFERENCE = 0.005
 _PARITY_ROWS = 1_000
 _MEGABYTE = 1_000_000
+PARITY = "parity.json"
 _MOST_MEGABYTES = 45
 
 
@@ -97,7 +98,9 @@ def export(run: Run, data: Data, folder: Path, version: str) -> Parity:
     if failures := parity.failures():
         (folder / "manifest.json").unlink()
         raise GateError("; ".join(failures))
-    (folder / "parity.json").write_text(json.dumps(asdict(parity), indent=1) + "\n")
+    (folder / PARITY).write_text(json.dumps(asdict(parity), indent=1) + "\n")
+    manifest = load_manifest(folder)
+    replace(manifest, files=manifest.files | {PARITY: sha256(folder / PARITY)}).write(folder)
     return parity
 
 

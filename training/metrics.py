@@ -12,6 +12,8 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 Array = NDArray[np.floating] | NDArray[np.bool_]
 _RESAMPLES = 300
 _BINS = 10
+MIN_CLASS = 5
+"""Fewer rows of a class give no figure."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from model.labels import LABELS, SIGNS, THREAT_KINDS
-from model.preparation import prepare
 from training.corpora import RELABELLED
 from training.rows import Row
 
@@ -52,11 +52,14 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def text_hash(text: str) -> str:
-    """Names a text without holding it: 16 hex digits of the SHA-256 of the prepared text.
+    """Names a text without holding it: 16 hex digits of the SHA-256 of the text in NFKC, without
+    regard to case and blanks.
 
-    Not of its key: emoji can turn praise into an insult, so a label holds for the text with them.
+    Not of the prepared text, whose rules may change, nor of its key: emoji can turn praise into an
+    insult, so a label holds for the text with them.
     """
-    return hashlib.sha256(prepare(text).text.encode()).hexdigest()[:16]
+    plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def apply_real_labels(

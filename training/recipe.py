@@ -1,4 +1,4 @@
-"""The recipe: which rows each stage sees, and how it is trained. Figures behind it: docs/training.md."""
+"""The recipe: which rows each stage sees, and how it is trained. What was tried: docs/training.md."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model import Classifier
 from model.labels import LABELS
-from model.manifest import load_manifest
+from model.manifest import load_manifest, sha256
 from training.calibrate import column_of, uncalibrated
 from training.corpora import CORPORA
 from training.export import verdict_probabilities
@@ -20,6 +20,7 @@ from training.report import PARTS, to_markdown
 from training.rows import Row, label_matrix
 
 _CARD = Path(__file__).with_name("card.md")
+CARD = "card.md"
 Panel = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]
 
 
@@ -41,8 +42,7 @@ def write_card(model: Path, report: dict[str, Any]) -> None:
     """Write `card.md` into the model folder (our text, the thresholds, the report's tables), and the
     headline figures into its manifest.
     """
-    manifest = replace(load_manifest(model), metrics=headline(report))
-    manifest.write(model)
+    manifest = load_manifest(model)
     thresholds = json.dumps(manifest.thresholds, indent=1)
     corpora = "\n".join(
         f"| {name} | {corpus.rows:,} | {corpus.weight} | {corpus.licence} |"
@@ -60,7 +60,11 @@ def write_card(model: Path, report: dict[str, Any]) -> None:
         "{{results}}": to_markdown(report).replace("\n#", "\n##").removeprefix("# Results\n"),
     }.items():
         text = text.replace(mark, value)
-    (model / "card.md").write_text(text, encoding="utf-8")
+    files = {name: digest for name, digest in manifest.files.items() if name != CARD}
+    replace(manifest, files=files).write(model)  # a kill must not leave a card that seems damaged
+    (model / CARD).write_text(text, encoding="utf-8")
+    files[CARD] = sha256(model / CARD)
+    replace(manifest, metrics=headline(report), files=files).write(model)
 
 
 def headline(report: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,11 @@ def fingerprint(rows: Iterable[Row]) -> str:
         fields = (row.text, sorted(row.labels.items()), row.sentiment, row.source, row.weight)
         digest.update(repr(fields).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()[:16]
+
+
+def clusters_of(rows: Sequence[Row]) -> np.ndarray:
+    """A number for each row, the same for rows of one group: what a bootstrap draws as one."""
+    return np.unique([row.group or row.text for row in rows], return_inverse=True)[1]
 
 
 def label_matrix(rows: list[Row]) -> np.ndarray:

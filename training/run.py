@@ -31,19 +31,26 @@ class Run:
         Raises:
             CheckpointError: the folder holds a run of another base or other rows.
         """
-        made_of = {"base": base, "data": fingerprint(rows)}
         if self.weights("start").exists():
-            if json.loads(self._made_of.read_text()) != made_of:
-                raise CheckpointError(
-                    f"{self.folder} holds a run of another base or other data: give another --run,"
-                    " or remove it"
-                )
+            self.check(base, rows)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         texts = [row.text for row in rows]
         full = load_base(base)
         trimmed = add_emoji(trim(full, count_pieces(full, texts)), count_emoji(texts))
-        self._start(trimmed, made_of)
+        self._start(trimmed, {"base": base, "data": fingerprint(rows)})
+
+    def check(self, base: str, rows: list[Row]) -> None:
+        """Check that the run is of this base and these rows.
+
+        Raises:
+            CheckpointError: it is not; rows held out now may have trained it.
+        """
+        if json.loads(self._made_of.read_text()) != {"base": base, "data": fingerprint(rows)}:
+            raise CheckpointError(
+                f"{self.folder} holds a run of another base or other data: give another --run, or"
+                " remove it"
+            )
 
     def _start(self, base: Base, made_of: dict[str, str]) -> None:
         build_tokenizer(base.pieces, base.scores).save(str(self.folder / "tokenizer.json"))

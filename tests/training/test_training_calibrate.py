@@ -108,6 +108,19 @@ def test_review_holds_its_share_of_rows() -> None:
     assert 0.08 < (chances > thresholds.review_above).mean() < 0.09
 
 
+def test_no_part_has_more_than_its_share_to_review() -> None:
+    rows, probabilities = simulate(1.0, -1.0)
+    for row in rows[::2]:
+        row.source = "customers_relabelled"
+    probabilities[::2, : len(LABELS)] = 0.25 + probabilities[::2, : len(LABELS)] / 2
+    thresholds = choose_thresholds(rows, probabilities)
+    cuts = np.array([thresholds.menu[name][BALANCED] for name in LABELS])
+    chances = chance_of_error(probabilities[:, : len(LABELS)], cuts)
+    shares = [(chances[i::2] > thresholds.review_above).mean() for i in (0, 1)]
+    assert 0.08 < max(shares) < 0.09
+    assert min(shares) < 0.05
+
+
 def test_balanced_is_near_the_best_f1_where_nothing_else_limits_it() -> None:
     chance = np.random.default_rng(1)
     probabilities = np.full((400, len(OUTPUTS)), 0.02, np.float32)

@@ -47,7 +47,7 @@ def test_written_rows_have_every_label(tmp_path: Path) -> None:
     assert (row.sentiment, row.industry, row.weight) == ("negative", "shop", 1.0)
 
 
-def test_a_hash_names_a_prepared_text() -> None:
+def test_a_hash_names_a_text_without_regard_to_case_and_blanks() -> None:
     expected = hashlib.sha256(b"so late!").hexdigest()
     assert text_hash("So   LATE!") == expected[:16]
     assert text_hash("so late! 🖕") != text_hash("so late! 🌹")
@@ -116,6 +116,7 @@ def test_official_splits_are_kept(tmp_path: Path, ours: Path) -> None:
         texts = [row.text for row in rows if row.source == "hateval_en"]
         assert len(texts) == count
         assert all(text.startswith(split) for text in texts)
+    assert data.official == {"hateval_en"}
 
 
 def test_a_corpus_without_splits_is_split_by_the_hash_of_its_texts(
@@ -135,6 +136,7 @@ def test_a_corpus_without_splits_is_split_by_the_hash_of_its_texts(
             found = sum(row.source == source for row in rows) / 1500
             assert 0.6 * share < found < 1.5 * share
     assert sum(row.source != "own" for row in data.train + data.dev + data.test) == 3000
+    assert data.official == frozenset()
 
 
 def test_rows_that_tell_nothing_are_left_out(tmp_path: Path, ours: Path) -> None:

@@ -13,21 +13,25 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from model import Classifier
+from model import Classifier, ModelError
 from model.labels import LABELS, OUTPUTS, YES_NO
 from model.manifest import BALANCED, load_manifest
 from serving.cli import main
 from tests.training import small
+from tests.training.test_training_report import REPORT
+from training import cli as cli_module
 from training import export as export_module
 from training import metrics, recipe
+from training import release as release_module
 from training import run as run_module
-from training.baselines import evaluate_baselines
+from training.baselines import _compare, evaluate_baselines
 from training.corpora import RELABELLED
 from training.data import Data, load_data
-from training.evaluate import customer_metrics, customer_parts, evaluate
+from training.evaluate import _corpora_report, customer_metrics, customer_parts, evaluate
 from training.export import GateError, Parity, customer_rows, export, read_probabilities
+from training.fit import CheckpointError
 from training.predict import predict
-from training.release import reliability_panels
+from training.release import reliability_panels, write_card
 from training.run import Run
 from training.suites import identity_suite, obfuscation_suite
 
@@ -160,6 +164,7 @@ def test_a_release_is_checked_complete_and_calibrated(released: Path, run: Run, 
         "parity.json",
         "tokenizer.json",
     }
+    assert set(manifest.files) == {"model.onnx", "parity.json", "tokenizer.json"}
 
 
 def test_released_probabilities_are_the_calibrated_ones_of_torch(
@@ -213,11 +218,33 @@ def test_measures_by_hand() -> None:
     assert report["rows"] == 6
     assert report["false_alarms"]["value"] == pytest.approx(1 / 3, abs=1e-4)
     assert report["sentiment_macro_f1"]["value"] == 1.0
-    assert report["macro_f1"] is None  # no row holds a threat
-    assert report["labels"]["abuse"] == {"positives": 2}  # too few to measure
+    assert (report["macro_f1"], report["macro_f1_of"]) == (None, [])
+    assert report["labels"]["abuse"] == {
+        "positives": 2,
+        "false_alarms": 0.3333,
+    }  # too few to measure
     few = report["few_false_alarms"]
     assert few["abuse"] == {"threshold": 0.85, "recall": 0.5, "false_alarms": 0.0}
     assert few["threat"]["recall"] is None
+
+
+def test_macro_f1_is_over_the_labels_with_five_positives() -> None:
+    holds = [["abuse"]] * 5 + [["accusation"]] * 5 + [[], []]
+    rows = [small.row("x", *names) for names in holds]
+    probabilities = np.zeros((12, len(OUTPUTS)), np.float32)
+    probabilities[[0, 1, 2, 3, 10], 0] = 0.9
+    probabilities[0, 1] = 0.9  # a false alarm of a label that no row holds
+    probabilities[[5, 6, 7, 8, 9, 11], 2] = 0.9
+    menu = {name: {BALANCED: 0.5, "few_false_alarms": 0.85} for name in YES_NO}
+    report = customer_metrics(rows, probabilities, menu)
+    assert report["macro_f1_of"] == ["abuse", "accusation"]
+    assert report["macro_f1"]["value"] == round((4 / 5 + 10 / 11) / 2, 4)
+    alarms = {name: report["labels"][name]["false_alarms"] for name in LABELS}
+    assert alarms == {"abuse": 0.5, "threat": 0.0, "accusation": 0.5}
+    assert report["false_alarms"]["value"] == 1.0
+    fewer = customer_metrics(rows[1:], probabilities[1:], menu)
+    assert fewer["macro_f1_of"] == ["accusation"]
+    assert fewer["macro_f1"]["value"] == round(10 / 11, 4)
 
 
 def test_hiding_words_loses_recall_and_is_measured_per_perturbation(
@@ -254,15 +281,32 @@ def test_reliability_before_calibration_is_undone_from_after(
     assert np.abs(before - after).max() > 0.01
 
 
-def test_baselines_learn_the_toy_language(run: Run, data: Data) -> None:
+def test_baselines_learn_the_toy_language(data: Data) -> None:
     train = [
         replace(row, labels={**row.labels, "threat": i % 2}) for i, row in enumerate(data.train)
     ]
-    report = evaluate_baselines(run, train, {"written": data.test})
+    blind = np.full((len(data.test), len(OUTPUTS)), 0.5)
+    report = evaluate_baselines(small.base(), train, {"written": data.test}, {"written": blind})
     assert set(report) == {"ngrams", "frozen"}
-    assert report["ngrams"]["written"]["abuse"]["value"] > 0.95
-    assert 0 <= report["frozen"]["written"]["abuse"]["value"] <= 1
+    learned = report["ngrams"]["written"]["abuse"]
+    assert learned["auroc"]["value"] > 0.95
+    assert learned["lead"]["value"] == pytest.approx(0.5 - learned["auroc"]["value"], abs=1e-4)
+    assert 0 <= report["frozen"]["written"]["abuse"]["auroc"]["value"] <= 1
     assert report["ngrams"]["written"]["threat"] is None
+
+
+def test_the_lead_over_a_baseline_is_of_the_same_draws_and_needs_five_rows_of_a_class() -> None:
+    rows = [small.row(f"message {i}", *(["abuse"] if i < 5 else [])) for i in range(20)]
+    scores = np.random.default_rng(0).random(20)
+    found = _compare(rows, 0, scores, scores)
+    assert found is not None
+    assert found["auroc"]["low"] < found["auroc"]["high"]
+    assert found["lead"] == {"value": 0.0, "low": 0.0, "high": 0.0, "rows": 20}
+    perfect = (np.arange(20) < 5).astype(float)
+    found = _compare(rows, 0, perfect, 1 - perfect)
+    assert found is not None
+    assert found["lead"] == {"value": 1.0, "low": 1.0, "high": 1.0, "rows": 20}
+    assert _compare(rows[1:], 0, scores[1:], scores[1:]) is None
 
 
 def test_customer_rows_are_ours_and_the_relabelled() -> None:
@@ -402,8 +446,26 @@ def test_release_replaces_no_folder_of_something_else(
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_run_is_checked_against_its_base_and_rows(run: Run, data: Data) -> None:
+    run.check("bundled", data.train)
+    for base, rows in (("another", data.train), ("bundled", data.train[1:])):
+        with pytest.raises(CheckpointError, match="holds a run of another base or other data"):
+            run.check(base, rows)
+
+
+def test_release_refuses_a_run_of_other_data(tmp_path: Path, run: Run) -> None:
+    messages = small.write_messages(tmp_path / "data", small.many_records(64))
+    target = tmp_path / "model"
+    result = invoke(
+        "release", "--run", run.folder, "--to", target, "--datasets", messages, "--version", "2"
+    )
+    assert result.exit_code == 1
+    assert f"Error: {run.folder} holds a run of another base or other data" in result.output
+    assert not target.exists()
+
+
 def test_release_without_dev_rows_is_a_clear_error(tmp_path: Path, run: Run) -> None:
-    records = [record for record in small.many_records(64) if record["split"] == "train"]
+    records = [record for record in small.many_records(320) if record["split"] == "train"]
     messages = small.write_messages(tmp_path / "data", records)
     result = invoke(
         "release",
@@ -438,7 +500,153 @@ def test_evaluate_writes_report_plots_and_card(
     assert "## Written customer messages" in card
     classifier = Classifier.load(model, threads=1)
     assert classifier.version == "9.1"
+    assert set(classifier.manifest.files) == {
+        "card.md",
+        "model.onnx",
+        "parity.json",
+        "tokenizer.json",
+    }
     assert classifier.manifest.metrics["written"]["auroc"]["abuse"]["value"] > 0.95
+
+
+def test_a_card_and_parity_that_were_changed_are_no_longer_the_models(
+    tmp_path: Path, released: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(released, model)
+    write_card(model, REPORT)
+    for name in ("card.md", "parity.json"):
+        kept = (model / name).read_bytes()
+        (model / name).write_bytes(kept + b" ")
+        with pytest.raises(ModelError, match=rf"{name} is damaged"):
+            Classifier.load(model)
+        (model / name).write_bytes(kept)
+    assert load_manifest(model).metrics["written"]["rows"] == REPORT["written"]["rows"]
+
+
+def test_a_kill_while_a_card_is_replaced_leaves_a_model_that_loads(
+    tmp_path: Path, released: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: Path) -> str:
+        raise KeyboardInterrupt
+
+    model = tmp_path / "model"
+    shutil.copytree(released, model)
+    write_card(model, REPORT)
+    monkeypatch.setattr(release_module, "sha256", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_card(model, REPORT | {"model": "3.3"})
+    assert "3.3" in (model / "card.md").read_text()
+    assert load_manifest(model).model == "9.1"
+
+
+def test_evaluate_on_dev_rows_writes_no_card(tmp_path: Path, released: Path) -> None:
+    records = small.many_records(320)
+    dev = [record for record in records if record["split"] == "dev"][:40]
+    rest = [record for record in records if record["split"] != "dev"]
+    messages = small.write_messages(tmp_path / "data", rest + dev)
+    model, docs = tmp_path / "model", tmp_path / "docs"
+    shutil.copytree(released, model)
+    result = invoke(
+        "evaluate", "--model", model, "--to", docs, "--datasets", messages, "--split", "dev"
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads((docs / "results.json").read_text())["written"]["rows"] == 40
+    assert contents(model) == contents(released)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def published(tmp_path: Path, released: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout, now the working folder, whose released model is the toy one; returns the model."""
+    model = tmp_path / "model" / "released"
+    shutil.copytree(released, model)
+    (tmp_path / "README.md").write_text("<!-- begin results -->\nold\n<!-- end results -->\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli_module, "RELEASED", model)
+    return model
+
+
+def with_all_parts(data: Data) -> Data:
+    """The same with reviews and comments among the held-out rows."""
+    real = [
+        replace(row, source=RELABELLED, origin=origin, text=f"{row.text} {origin}")
+        for row in data.test
+        for origin in ("us_airline_tweets", "tunizi")
+    ]
+    return replace(data, dev=data.dev + real, test=data.test + real)
+
+
+@pytest.mark.parametrize(
+    ("whole", "options"),
+    [
+        pytest.param(True, [], id="no baselines"),
+        pytest.param(True, ["--baselines", "--split", "dev"], id="dev rows"),
+        pytest.param(False, ["--baselines"], id="no corpora"),
+        pytest.param(True, ["--to", "{here}/docs"], id="docs by another path"),
+        pytest.param(True, ["--model", "model/released"], id="the model by another path"),
+    ],
+)
+def test_published_results_are_not_replaced_by_a_part_of_them(
+    published: Path,
+    released: Path,
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+    options: list[str],
+) -> None:
+    rows = with_all_parts(data) if whole else data
+    monkeypatch.setattr(cli_module, "load_data", lambda *_: rows)
+    given = [option.format(here=Path.cwd()) for option in options]
+    result = invoke("evaluate", "--model", published, *given)
+    assert result.exit_code == 1
+    assert "Error: this would replace the published results" in result.output
+    assert contents(published) == contents(released)
+    assert contents(Path("docs")) == {"results.json": b"{}"}
+    assert "old" in Path("README.md").read_text()
+
+
+def test_published_results_go_to_the_docs_the_card_and_the_readme(
+    published: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = with_all_parts(data)
+    given: dict[str, tuple[int, ...]] = {}
+
+    def baselines(_: Any, __: Any, test: Any, scores: dict[str, Any]) -> dict[str, Any]:
+        given.update({name: scores[name].shape for name in test})
+        return {"ngrams": {name: dict.fromkeys(LABELS) for name in test}}
+
+    monkeypatch.setattr(cli_module, "load_data", lambda *_: whole)
+    monkeypatch.setattr(cli_module, "load_base", small.base)
+    monkeypatch.setattr(cli_module, "evaluate_baselines", baselines)
+    result = invoke("evaluate", "--model", published, "--baselines")
+    assert result.exit_code == 0, result.output
+    size = (len(data.test), len(OUTPUTS))
+    assert given == {"written": size, "reviews": size, "comments": size}
+    report = json.loads(Path("docs/results.json").read_text())
+    assert set(report["baselines"]["ngrams"]) == set(given)
+    assert "# Model card: brandtox 9.1" in (published / "card.md").read_text()
+    assert set(load_manifest(published).metrics) == set(given)
+    readme = Path("README.md").read_text()
+    assert "| Written customer messages (80) | Real reviews and tweets" in readme
+    assert "old" not in readme
+
+
+def test_the_released_model_measured_elsewhere_keeps_its_card(
+    published: Path, released: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_module, "load_data", lambda *_: data)
+    result = invoke("evaluate", "--model", published, "--to", "elsewhere")
+    assert result.exit_code == 0, result.output
+    assert Path("elsewhere/results.json").exists()
+    assert contents(published) == contents(released)
+    assert contents(Path("docs")) == {"results.json": b"{}"}
+    assert "old" in Path("README.md").read_text()
 
 
 def test_customer_rows_are_written_reviews_and_comments() -> None:
@@ -457,7 +665,12 @@ def test_customer_rows_are_written_reviews_and_comments() -> None:
     assert customer_parts(rows[:1]) == {"written": rows[:1]}
 
 
-def test_a_corpus_with_one_held_out_split_is_measured_on_half_of_it(classifier: Classifier) -> None:
+@pytest.mark.parametrize(
+    ("official", "name"), [(["olid"], "official {}"), ([], "{}, by hash")], ids=["official", "hash"]
+)
+def test_a_corpus_with_one_held_out_split_is_measured_on_half_of_it(
+    classifier: Classifier, official: list[str], name: str
+) -> None:
     words = ["idiot", "thanks"]
     rows = [
         small.row(
@@ -465,12 +678,19 @@ def test_a_corpus_with_one_held_out_split_is_measured_on_half_of_it(classifier: 
         )
         for i in range(48)
     ]
-    for dev, test, split in (
-        (rows, [], "half of dev"),
-        ([], rows, "half of test"),
-        (rows, rows, "test"),
+    for dev, test, split, count in (
+        (rows, [], "half of dev", 24),
+        ([], rows, "half of test", 24),
+        (rows, rows, "test", 48),
     ):
-        entry = evaluate(classifier, Data([], dev, test))["corpora"]["olid"]
-        assert (entry["split"], entry["rows"]) == (split, 48 if split == "test" else 24)
+        data = Data([], dev, test, frozenset(official))
+        entry = _corpora_report(classifier, data)["olid"]
+        assert (entry["split"], entry["rows"]) == (name.format(split), count)
         if split == "test":
             assert entry["abuse_auroc"]["value"] > 0.95
+
+
+def test_corpora_are_part_of_the_report(classifier: Classifier) -> None:
+    rows = [small.row(f"idiot agent {i}", "abuse", source=s) for i, s in enumerate(("olid", "own"))]
+    report = evaluate(classifier, Data([], [], [*rows, rows[0]], frozenset({"olid"})))
+    assert report["corpora"] == {"olid": {"split": "official half of test", "rows": 1}}

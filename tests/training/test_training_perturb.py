@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from model.preparation import prepare
 from tests.training import small
 from training.augment import augment
-from training.perturb import PERTURBATIONS, perturb, to_arabizi
+from training.perturb import PERTURBATIONS, UNSEEN, perturb, to_arabizi
 
 SPLITS_WORDS = {"spaces", "split"}
 """The only perturbations that may change the number of words: that is what they are."""
@@ -112,6 +112,21 @@ def test_augmentation_keeps_labels_and_follows_from_its_seed() -> None:
     assert [row.labels for row in first] == [row.labels for row in rows]
     changed = sum(a.text != b.text for a, b in zip(first, rows, strict=True))
     assert 0.15 * 400 < changed < 0.35 * 400
+
+
+def test_augmentation_never_draws_what_is_kept_for_the_evaluation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+
+    def note(text: str, name: str, *_: object) -> str:
+        drawn.append(name)
+        return text
+
+    monkeypatch.setattr("training.augment.perturb", note)
+    augment([small.row("late")] * 2000, 1.0, 0.0, seed=0)
+    assert set(UNSEEN) < set(PERTURBATIONS)
+    assert set(drawn) == set(PERTURBATIONS) - set(UNSEEN)
 
 
 def test_without_shares_nothing_is_augmented() -> None:

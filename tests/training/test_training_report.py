@@ -17,11 +17,16 @@ from training.report import (
 )
 
 ESTIMATE = {"value": 0.91234, "low": 0.9, "high": 0.92, "rows": 40}
+LEADS = {
+    name: {"value": 0.05, "low": low, "high": 0.09, "rows": 40}
+    for name, low in zip(LABELS, (0.01, 0.0, -0.01), strict=True)
+}
 LABEL = {
     "positives": 12,
     "auroc": ESTIMATE,
     "average_precision": ESTIMATE,
     "f1": ESTIMATE,
+    "false_alarms": 0.024,
     "ece_before": 0.092,
     "ece": 0.031,
 }
@@ -37,6 +42,7 @@ REPORT: dict[str, Any] = {
         "rows": 1234,
         "labels": dict.fromkeys(LABELS, LABEL),
         "macro_f1": ESTIMATE,
+        "macro_f1_of": ["abuse", "accusation"],
         "false_alarms": ESTIMATE,
         "sentiment_macro_f1": ESTIMATE,
         "review": {"share": 0.08, "errors_found": None},
@@ -45,7 +51,14 @@ REPORT: dict[str, Any] = {
         },
         "groups": {"ar egy": GROUP},
     },
-    "corpora": {"olid": {"rows": 600, "split": "test", "abuse_auroc": ESTIMATE}},
+    "corpora": {
+        "olid": {
+            "rows": 600,
+            "split": "official test",
+            "abuse_auroc": ESTIMATE,
+            "abuse_ece": 0.041,
+        }
+    },
     "obfuscation": {
         "rows": 1100,
         "recall": 0.81,
@@ -62,7 +75,10 @@ REPORT: dict[str, Any] = {
         "mean_abuse": {},
     },
     "same_complaint": {"same": 90, "different": 80, "auroc": 0.93, "precision_at_recall_0.6": 0.88},
-    "baselines": {"ngrams": {"written": dict.fromkeys(LABELS, ESTIMATE)}},
+    "baselines": {
+        "ngrams": {"written": {n: {"auroc": ESTIMATE, "lead": LEADS[n]} for n in LABELS}},
+        "frozen": {"written": dict.fromkeys(LABELS)},
+    },
     "unknown_pieces": {"ar": 0.00123},
     "parity": {"rows": 1000, "difference_int8": 0.011},
 }
@@ -73,17 +89,21 @@ def test_every_part_of_the_report_is_in_its_markdown() -> None:
     for expected in (
         "Model `3.2`",
         "## Written customer messages",
-        "1,234 rows. Macro-F1 over the three labels 0.912 (0.900–0.920)",
+        "1,234 rows. Macro-F1 over abuse, accusation (labels with at least five positives)"
+        " 0.912 (0.900–0.920)",
         "Review: 8.0% of the rows, holding – of those with an error.",
-        "| abuse | 12 | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) | 0.092 | 0.031 |",
+        "| abuse | 12 | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) | 2.4% | 0.092"
+        " | 0.031 |",
         "| threat | 0.77 | 65.4% | 0.8% |",
         "| ar egy | 25 | – | – | – | – | 0.912 (0.900–0.920) |",
-        "| olid | test | 600 | 0.912 (0.900–0.920) | – | – |",
+        "| olid | official test | 600 | 0.912 (0.900–0.920) | – | – | 0.041 | – |",
         "1,100 toxic rows",
         "| spaces | 12.0 |",
+        "| bold * | 3.2 |",
         "false alarms 1.2%, spread between groups 20.0% (highest: en gay 20%)",
         "AUROC 0.930, precision 0.880 at recall 0.6",
-        "| written | abuse | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) |",
+        "ahead beyond its interval in 1 of 3 comparisons",
+        "| written | abuse | 0.912 (0.900–0.920) | 0.912 (0.900–0.920) | 0.050 (0.010–0.090) | – | – |",
         "| difference_int8 | 0.011 |",
         "| ar | 0.12% |",
     ):
@@ -103,7 +123,7 @@ def test_every_table_row_has_as_many_cells_as_its_head() -> None:
     ("part", "title"),
     [
         ("same_complaint", "## The same complaint again"),
-        ("baselines", "## Baselines trained on the rows of the last stage"),
+        ("baselines", "## Baselines (AUROC)"),
         ("parity", "## Export"),
         ("unknown_pieces", "## Unknown pieces"),
         ("written", "## Written customer messages"),
@@ -128,6 +148,7 @@ def test_the_headline_stands_in_the_readme_between_its_marks(tmp_path: Path) -> 
         "|  | Written customer messages (1,234) |",
     ]
     assert "| threat: AUROC | 0.912 (0.900–0.920) |" in lines
+    assert "| macro-F1 of the labels with five positives or more | 0.912 (0.900–0.920) |" in lines
     assert "| false alarms on fair messages | 0.912 (0.900–0.920) |" in lines
     assert lines[-3:] == ["", "<!-- end results -->", "z"]
 
