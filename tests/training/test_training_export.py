@@ -336,8 +336,11 @@ def test_a_command_is_registered_and_explains_itself(name: str) -> None:
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 def test_a_folder_without_rows_is_a_clear_error(name: str, tmp_path: Path, released: Path) -> None:
     (tmp_path / "messages").mkdir()
-    option, folder = ("--run", tmp_path / "run") if name == "train" else ("--model", released)
-    result = invoke(name, "--datasets", tmp_path, option, folder)
+    options: dict[str, tuple[str | Path, ...]] = {
+        "train": ("--run", tmp_path / "run"),
+        "evaluate": ("--model", released, "--to", tmp_path),
+    }
+    result = invoke(name, "--datasets", tmp_path, *options[name])
     assert result.exit_code == 1
     assert f"no rows to train on in {tmp_path}" in result.output
     assert "Traceback" not in result.output
@@ -694,3 +697,9 @@ def test_corpora_are_part_of_the_report(classifier: Classifier) -> None:
     rows = [small.row(f"idiot agent {i}", "abuse", source=s) for i, s in enumerate(("olid", "own"))]
     report = evaluate(classifier, Data([], [], [*rows, rows[0]], frozenset({"olid"})))
     assert report["corpora"] == {"olid": {"split": "official half of test", "rows": 1}}
+
+
+def test_the_published_results_are_of_the_released_model_only(released: Path) -> None:
+    result = invoke("evaluate", "--model", released)
+    assert result.exit_code == 1
+    assert "give --to FOLDER" in result.output
