@@ -116,8 +116,7 @@ def _best_f1(truth: Array, score: NDArray[np.float32]) -> float:
     if truth.sum() < _MIN_POSITIVES:
         return 0.5
     candidates = np.linspace(0.05, 0.95, 91)
-    hits = np.array([(score >= t) @ truth for t in candidates])
-    values = 2 * hits / (np.array([(score >= t).sum() for t in candidates]) + truth.sum())
+    values = np.array([_f1(truth, score >= t) for t in candidates])
     near = candidates[values >= values.max() - 0.003]
     return _rounded(float(np.median(near)))
 
@@ -168,7 +167,7 @@ def _false_alarms(fair: NDArray[np.float32], grids: list[NDArray[np.float64]]) -
     return np.asarray(1 - clear.reshape(len(a), len(b), len(c)) / fair.shape[0])
 
 
-def _f1(truth: NDArray[np.float32], flagged: NDArray[np.bool_]) -> float:
+def _f1(truth: NDArray[np.floating], flagged: NDArray[np.bool_]) -> float:
     known = ~np.isnan(truth)
     hits = float((flagged[known] * truth[known]).sum())
     return 2 * hits / max(float(flagged[known].sum() + truth[known].sum()), 1.0)

@@ -88,11 +88,13 @@ def export(run: Run, data: Data, folder: Path, version: str) -> Parity:
     texts = [row.text for row in dev]
     plain = Thresholds({name: {BALANCED: 0.5} for name in OUTPUTS}, 0.0)
     identity = Calibration.identity()
-    _write(run, folder, version, identity, plain)
+    _write_graph(run, folder, identity)
+    _write_manifest(run, folder, version, identity, plain)
     calibration = fit_calibration(dev, read_probabilities(folder, texts))
-    _write(run, folder, version, calibration, plain)
+    _write_graph(run, folder, calibration)
+    _write_manifest(run, folder, version, calibration, plain)
     thresholds = choose_thresholds(dev, read_probabilities(folder, texts))
-    _write(run, folder, version, calibration, thresholds)
+    _write_manifest(run, folder, version, calibration, thresholds)
     sample = random.Random(0).sample(texts, min(_PARITY_ROWS, len(texts)))
     parity = check_parity(run, folder, calibration, thresholds, sample)
     if failures := parity.failures():
@@ -104,10 +106,13 @@ def export(run: Run, data: Data, folder: Path, version: str) -> Parity:
     return parity
 
 
-def _write(
+def _write_graph(run: Run, folder: Path, calibration: Calibration) -> None:
+    onnx.save(_graph(run, calibration, int8=True), str(folder / MODEL))
+
+
+def _write_manifest(
     run: Run, folder: Path, version: str, calibration: Calibration, thresholds: Thresholds
 ) -> None:
-    onnx.save(_graph(run, calibration, int8=True), str(folder / MODEL))
     Manifest(
         model=version,
         scheme=SCHEME,

@@ -48,6 +48,14 @@ CORPORA_STAGE = Stage(
     arabizi=0.02,
     fit=FitSettings(epochs=1, rate=1.5e-4, token_budget=2560),
 )
+_CUSTOMER_FIT = FitSettings(
+    epochs=2,
+    rate=1.5e-4,
+    token_budget=2560,
+    max_tokens=256,
+    average=0.997,
+    same_complaint=0.1,
+)
 CUSTOMERS_STAGE = Stage(
     name="customers",
     start="corpora",
@@ -56,14 +64,7 @@ CUSTOMERS_STAGE = Stage(
     written=True,
     perturbed=0.12,
     arabizi=0.04,
-    fit=FitSettings(
-        epochs=2,
-        rate=1.5e-4,
-        token_budget=2560,
-        max_tokens=256,
-        average=0.997,
-        same_complaint=0.1,
-    ),
+    fit=_CUSTOMER_FIT,
 )
 MESSAGES_STAGE = Stage(
     name="messages",
@@ -74,14 +75,7 @@ MESSAGES_STAGE = Stage(
     written=True,
     perturbed=0.15,
     arabizi=0.06,
-    fit=FitSettings(
-        epochs=6,
-        rate=1.2e-4,
-        token_budget=2560,
-        max_tokens=256,
-        average=0.997,
-        same_complaint=0.1,
-    ),
+    fit=replace(_CUSTOMER_FIT, epochs=6, rate=1.2e-4),
 )
 STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE)
 FINAL = "final"
