@@ -23,7 +23,6 @@ from training.evaluate import customer_parts
 from training.evaluate import evaluate as evaluate_model
 from training.export import PARITY, GateError, customer_rows, export, verdict_probabilities
 from training.fit import CheckpointError
-from training.mixture import sample_epoch
 from training.own import DATASETS
 from training.release import reliability_panels, write_card
 from training.report import PARTS, plot_curves, plot_reliability, write_headline, write_report
@@ -165,8 +164,7 @@ def release(
 
 
 def _baselines_report(classifier: Classifier, data: Data) -> dict[str, Any]:
-    stage = recipe.CUSTOMERS_STAGE
-    rows = sample_epoch(data.train, stage.share, 100, stage.relabelled, stage.replay)
+    rows = recipe.CUSTOMERS_STAGE.sample(data.train)
     parts = customer_parts(data.test)
     scores = {
         name: verdict_probabilities(classifier, [row.text for row in members])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model import Classifier
 from model.labels import LABELS, OUTPUTS, SCHEME, SENTIMENTS, YES_NO
 from model.manifest import BALANCED, MODEL, TOKENIZER, Manifest, load_manifest, sha256
+from training.batches import encode
 from training.calibrate import Thresholds, choose_thresholds, fit_calibration
 from training.corpora import RELABELLED
 from training.data import Data
@@ -30,6 +31,7 @@ _MOST_FLIPPED = 0.01
 _MOST_DIFFERENCE = 0.05
 _MOST_BATCH_DIFFERENCE = 0.005
 _PARITY_ROWS = 1_000
+_WINDOW = 256
 _MEGABYTE = 1_000_000
 PARITY = "parity.json"
 _MOST_MEGABYTES = 45
@@ -131,7 +133,7 @@ def _write_manifest(
 
 def _graph(run: Run, calibration: Calibration, int8: bool) -> onnx.ModelProto:
     state = {name: t.detach().numpy() for name, t in run.network(FINAL).state_dict().items()}
-    return build_graph(state, run.config(), calibration, int8)
+    return build_graph(state, run.config(), calibration, int8, run.lexical())
 
 
 def read_probabilities(folder: Path, texts: list[str]) -> Probabilities:
@@ -148,11 +150,12 @@ def verdict_probabilities(classifier: Classifier, texts: list[str]) -> Probabili
 def check_parity(
     run: Run, folder: Path, calibration: Calibration, thresholds: Thresholds, texts: list[str]
 ) -> Parity:
-    """Compare torch, the float32 graph and the int8 graph on texts that fit one window."""
+    """Compare torch and the lexical part, the float32 graph and the int8 graph, on texts that fit
+    one window.
+    """
     classifier = Classifier.load(folder)
-    texts = [t for t, n in zip(texts, classifier.count_tokens(texts), strict=True) if n <= 256]
-    logits, _ = predict(run.network(FINAL), run.tokenizer(), texts)
-    torch_probabilities = _calibrated(logits.numpy(), calibration)
+    texts = [t for t, n in zip(texts, classifier.count_tokens(texts), strict=True) if n <= _WINDOW]
+    torch_probabilities = _calibrated(_logits(run, texts), calibration)
     exported = _float32_probabilities(run, folder, calibration, texts)
     int8 = verdict_probabilities(classifier, texts)
     alone = np.concatenate([verdict_probabilities(classifier, [text]) for text in texts[:200]])
@@ -166,6 +169,15 @@ def check_parity(
         difference_batch=float(np.abs(alone - int8[: len(alone)]).max()),
         megabytes=(folder / MODEL).stat().st_size / _MEGABYTE,
     )
+
+
+def _logits(run: Run, texts: list[str]) -> NDArray[np.float32]:
+    """Logits [texts, 16] before calibration: the torch network's and the lexical part's."""
+    logits, _ = predict(run.network(FINAL), run.tokenizer(), texts, _WINDOW)
+    lexical = run.lexical()
+    if lexical is None:
+        return logits.numpy()
+    return logits.numpy() + lexical.logits(encode(run.tokenizer(), texts, _WINDOW))
 
 
 def _float32_probabilities(

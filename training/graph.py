@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from transformers import BertConfig
 
 from model.labels import OUTPUTS, SENTIMENTS, YES_NO
+from training.lexical import BUCKETS, FIRST, SECOND, Lexical
 from training.network import MIDDLE_LAYER, VECTOR_SIZE
 
 _OPSET = 20
@@ -39,12 +40,16 @@ class Calibration:
 
 
 def build_graph(
-    weights: dict[str, np.ndarray], config: BertConfig, calibration: Calibration, int8: bool
+    weights: dict[str, np.ndarray],
+    config: BertConfig,
+    calibration: Calibration,
+    int8: bool,
+    lexical: Lexical | None = None,
 ) -> onnx.ModelProto:
     """Graph with inputs `ids`, `mask` [batch, tokens] (int64) and outputs `probabilities`
     [batch, 16] and `vector` [batch, 256] (L2-normalised).
     """
-    return _Builder(weights, config, int8).build(calibration)
+    return _Builder(weights, config, int8).build(calibration, lexical)
 
 
 class _Builder:
@@ -58,7 +63,7 @@ class _Builder:
         self.constants: dict[str, onnx.TensorProto] = {}
         self.quantised: dict[str, tuple[str, str]] = {}
 
-    def build(self, calibration: Calibration) -> onnx.ModelProto:
+    def build(self, calibration: Calibration, lexical: Lexical | None) -> onnx.ModelProto:
         state = self.embed()
         self.prepare_masks()
         middle = state
@@ -66,7 +71,10 @@ class _Builder:
             state = self.layer(state, f"encoder.encoder.layer.{layer}.")
             middle = state if layer + 1 == MIDDLE_LAYER else middle
         mean = self.mean(state)
-        self.probabilities(self.op("Concat", [mean, self.max(state)], axis=-1), calibration)
+        logits = self.head(self.op("Concat", [mean, self.max(state)], axis=-1))
+        if lexical:
+            logits = self.op("Add", [logits, self.lexical_logits(lexical)])
+        self.probabilities(logits, calibration)
         self.vector(self.op("Concat", [self.mean(middle), mean], axis=-1))
         return self.model()
 
@@ -96,7 +104,8 @@ class _Builder:
         return self.constant(f"indices_{values}", np.array(values, np.int64))
 
     def embed(self) -> str:
-        words = self.word_rows()
+        table = self.weights["encoder.embeddings.word_embeddings.weight"]
+        words = self.gather("words", table, "ids")
         tokens = self.op("Slice", [self.op("Shape", ["ids"]), self.indices(1), self.indices(2)])
         table = self.weights["encoder.embeddings.position_embeddings.weight"]
         table = table + self.weights["encoder.embeddings.token_type_embeddings.weight"][0]
@@ -104,14 +113,15 @@ class _Builder:
         positions = self.op("Slice", [positions, self.indices(0), tokens])
         return self.layer_norm(self.op("Add", [words, positions]), "encoder.embeddings.LayerNorm")
 
-    def word_rows(self) -> str:
-        table = self.weights["encoder.embeddings.word_embeddings.weight"].astype(np.float32)
+    def gather(self, name: str, table: np.ndarray, rows: str) -> str:
+        """Rows of a table [rows, width], which in int8 have a scale each."""
+        table = table.astype(np.float32)
         if not self.int8:
-            return self.op("Gather", [self.constant("words", table), "ids"])
+            return self.op("Gather", [self.constant(name, table), rows])
         rounded, scale = quantise_channels(table)
-        rows = self.op("Gather", [self.constant("words", rounded), "ids"])
-        scales = self.op("Gather", [self.constant("word_scales", scale[:, None]), "ids"])
-        return self.op("Mul", [self.op("Cast", [rows], to=TensorProto.FLOAT), scales])
+        gathered = self.op("Gather", [self.constant(name, rounded), rows])
+        scales = self.op("Gather", [self.constant(name + "_scales", scale[:, None]), rows])
+        return self.op("Mul", [self.op("Cast", [gathered], to=TensorProto.FLOAT), scales])
 
     def prepare_masks(self) -> None:
         """`keep` [batch, tokens, 1], 1 where a token is; `drop`, -10,000 where none is; `bias`
@@ -191,12 +201,45 @@ class _Builder:
     def max(self, state: str) -> str:
         return self.op("ReduceMax", [self.op("Add", [state, "drop"]), self.indices(1)], keepdims=0)
 
-    def probabilities(self, pooled: str, calibration: Calibration) -> None:
-        scale = calibration.scale.astype(np.float32)
-        weight = (self.weights["head.weight"] * scale[:, None]).T.astype(np.float32)
-        bias = (self.weights["head.bias"] * scale + calibration.shift).astype(np.float32)
-        product = self.op("MatMul", [pooled, self.constant("head", weight)])
-        logits = self.op("Add", [product, self.constant("head_bias", bias)])
+    def head(self, pooled: str) -> str:
+        weight = self.weights["head.weight"].astype(np.float32)
+        return self.op("Add", [self.product(pooled, "head", weight), self.weight("head.bias")])
+
+    def lexical_logits(self, lexical: Lexical) -> str:
+        """Logits [batch, 16] of the lexical part, as `Lexical.logits` finds them."""
+        features, present = self.lexical_features(lexical.vocabulary)
+        rows = self.gather("lexical", lexical.table, features)
+        rows = self.op("Mul", [rows, self.op("Unsqueeze", [present, self.indices(2)])])
+        total = self.op("ReduceSum", [rows, self.indices(1)], keepdims=0)
+        count = self.op("ReduceSum", [present, self.indices(1)], keepdims=1)
+        total = self.op("Div", [total, self.op("Sqrt", [count])])
+        return self.op("Add", [total, self.constant("lexical_bias", lexical.bias)])
+
+    def lexical_features(self, vocabulary: int) -> tuple[str, str]:
+        """The features of pieces and of pairs of neighbours (int64), and 1 where the text has them,
+        0 in padding (float32); both [batch, 2 tokens - 1].
+        """
+        left, right = self.neighbours("ids")
+        left = self.op("Mul", [left, self.constant("first", np.int64(FIRST))])
+        right = self.op("Mul", [right, self.constant("second", np.int64(SECOND))])
+        bucket = self.op("Add", [left, right])
+        bucket = self.op("Mod", [bucket, self.constant("buckets", np.int64(BUCKETS))])
+        pairs = self.op("Add", [bucket, self.constant("vocabulary", np.int64(vocabulary))])
+        both = self.op("Mul", self.neighbours("mask"))
+        features = self.op("Concat", ["ids", pairs], axis=1)
+        present = self.op("Concat", ["mask", both], axis=1)
+        return features, self.op("Cast", [present], to=TensorProto.FLOAT)
+
+    def neighbours(self, x: str) -> tuple[str, str]:
+        """Of x [batch, tokens] all columns but the last, and all but the first."""
+        zero, one, last = self.indices(0), self.indices(1), self.indices(-1)
+        end = self.indices(np.iinfo(np.int64).max)
+        return self.op("Slice", [x, zero, last, one]), self.op("Slice", [x, one, end, one])
+
+    def probabilities(self, logits: str, calibration: Calibration) -> None:
+        scale, shift = (x.astype(np.float32) for x in (calibration.scale, calibration.shift))
+        logits = self.op("Mul", [logits, self.constant("calibration_scale", scale)])
+        logits = self.op("Add", [logits, self.constant("calibration_shift", shift)])
         first, last = self.indices(0), self.indices(len(OUTPUTS))
         cut, axis = self.indices(len(YES_NO)), self.indices(1)
         yes_no = self.op("Sigmoid", [self.op("Slice", [logits, first, cut, axis])])

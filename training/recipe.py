@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from training.augment import augment
+from training.batches import encode
 from training.data import Data
 from training.fit import FitSettings, fit
+from training.lexical import fit_lexical
 from training.mixture import sample_epoch
 from training.predict import predict
 from training.rows import Row
@@ -36,6 +38,10 @@ class Stage:
     fit: FitSettings
     relabelled: float = 1.0
     replay: Mapping[str, float] = field(default_factory=dict)
+
+    def sample(self, rows: list[Row], epoch: int = 0) -> list[Row]:
+        """The rows of one epoch, as they are: without augmentation."""
+        return sample_epoch(rows, self.share, 100 + epoch, self.relabelled, self.replay)
 
 
 _OSACT4 = "osact4_offenseval2020_ar"
@@ -89,11 +95,19 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
     rows = [row for row in data.train if stage.written or row.source != "own"]
 
     def epoch_rows(epoch: int) -> list[Row]:
-        sampled = sample_epoch(rows, stage.share, 100 + epoch, stage.relabelled, stage.replay)
-        return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
+        return augment(stage.sample(rows, epoch), stage.perturbed, stage.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
     run.keep(network, stage.name)
+
+
+def train_lexical(run: Run, data: Data) -> None:
+    """Fit the lexical part on an epoch of the customers stage; nothing to do when it is there."""
+    if run.lexical() is not None:
+        return
+    rows = CUSTOMERS_STAGE.sample(data.train)
+    ids = encode(run.tokenizer(), [row.text for row in rows], CUSTOMERS_STAGE.fit.max_tokens)
+    run.keep_lexical(fit_lexical(rows, ids, run.config().vocab_size))
 
 
 def train_vectors(run: Run, data: Data, stage: str = MESSAGES_STAGE.name) -> None:
@@ -106,7 +120,10 @@ def train_vectors(run: Run, data: Data, stage: str = MESSAGES_STAGE.name) -> Non
 
 
 def train(run: Run, data: Data, base: str, epochs: int | None = None) -> None:
-    """All stages; without corpora the first has no rows and is passed over."""
+    """All stages; without corpora the first has no rows and is passed over.
+
+    The final weights come last: a run that has them is complete.
+    """
     run.create(base, data.train)
     has_corpora = any(row.source != "own" for row in data.train)
     for stage in STAGES:
@@ -114,6 +131,7 @@ def train(run: Run, data: Data, base: str, epochs: int | None = None) -> None:
             _pass_over(run, stage)
         settings = replace(stage.fit, epochs=epochs or stage.fit.epochs)
         train_stage(run, data, replace(stage, fit=settings))
+    train_lexical(run, data)
     train_vectors(run, data)
 
 

@@ -1,4 +1,4 @@
-"""A training run's folder: tokenizer, configuration, weights of each stage, curves."""
+"""A training run's folder: tokenizer, configuration, weights of each stage, lexical part, curves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from transformers import BertConfig
 from training.base import Base, load_base
 from training.corpora import CORPORA
 from training.fit import CheckpointError
+from training.lexical import Lexical
 from training.network import Network, empty_network
 from training.rows import Row, fingerprint
 from training.vocabulary import add_emoji, build_tokenizer, count_emoji, count_pieces, trim
@@ -74,6 +75,17 @@ class Run:
 
     def weights(self, stage: str) -> Path:
         return self.folder / f"{stage}.pt"
+
+    def keep_lexical(self, lexical: Lexical) -> None:
+        lexical.save(self._lexical)
+
+    def lexical(self) -> Lexical | None:
+        """None before it is fit, and for a run made when there was no such part."""
+        return Lexical.load(self._lexical) if self._lexical.exists() else None
+
+    @property
+    def _lexical(self) -> Path:
+        return self.folder / "lexical.npz"
 
     def tokenizer(self) -> Tokenizer:
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))

@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
-from model.labels import LABELS, SIGNS, THREAT_KINDS
+from model.labels import LABELS, OUTPUTS, SIGNS, THREAT_KINDS
 from training.base import Base
+from training.lexical import BUCKETS, Lexical
 from training.network import Network
 from training.rows import Row
 from training.run import SOURCES
@@ -86,6 +88,14 @@ def network(seed: int = 0) -> Network:
     made = Network(base(seed).encoder, len(SOURCES))
     made.head.weight.data.mul_(4)
     return made.eval()
+
+
+@functools.cache
+def lexical() -> Lexical:
+    """A random lexical part, whose logits differ by about 1 from text to text."""
+    chance = np.random.default_rng(0)
+    table = chance.normal(size=(len(pieces()[0]) + BUCKETS, len(OUTPUTS))).astype(np.float32)
+    return Lexical(table, chance.normal(size=len(OUTPUTS)).astype(np.float32))
 
 
 def row(text: str, *holds: str, sentiment: str | None = "neutral", **fields: Any) -> Row:

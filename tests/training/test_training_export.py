@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from model import Classifier, ModelError
 from model.labels import LABELS, OUTPUTS, YES_NO
@@ -25,11 +26,13 @@ from training import metrics, recipe
 from training import release as release_module
 from training import run as run_module
 from training.baselines import _compare, evaluate_baselines
+from training.batches import encode
 from training.corpora import RELABELLED
 from training.data import Data, load_data
 from training.evaluate import _corpora_report, customer_metrics, customer_parts, evaluate
 from training.export import GateError, Parity, customer_rows, export, read_probabilities
 from training.fit import CheckpointError
+from training.lexical import Lexical
 from training.predict import predict
 from training.release import reliability_panels, write_card
 from training.run import Run
@@ -140,6 +143,25 @@ def test_another_network_than_the_trained_one_is_not_released(
         export(run, data, tmp_path / "new", "1.0")
 
 
+def test_another_lexical_part_than_the_fitted_one_is_not_released(
+    run: Run, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = Lexical.logits
+    monkeypatch.setattr(Lexical, "logits", lambda *arguments: -9 * logits(*arguments))
+    with pytest.raises(GateError, match="difference_fp32"):
+        export(run, data, tmp_path / "new", "1.0")
+
+
+def test_a_run_without_a_lexical_part_is_released(
+    run: Run, released: Path, data: Data, tmp_path: Path
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    (tmp_path / "run" / "lexical.npz").unlink()
+    parity = export(Run(tmp_path / "run"), data, tmp_path / "model", "1.0")
+    with_one = json.loads((released / "parity.json").read_text())["megabytes"]
+    assert parity.megabytes < with_one - 4
+
+
 def test_without_dev_rows_nothing_is_released(run: Run, data: Data, tmp_path: Path) -> None:
     with pytest.raises(GateError, match="no dev rows"):
         export(run, Data(data.train, [], data.test), tmp_path / "new", "1.0")
@@ -167,14 +189,32 @@ def test_a_release_is_checked_complete_and_calibrated(released: Path, run: Run, 
     assert set(manifest.files) == {"model.onnx", "parity.json", "tokenizer.json"}
 
 
-def test_released_probabilities_are_the_calibrated_ones_of_torch(
+def network_logits(run: Run, texts: list[str]) -> NDArray[np.float32]:
+    logits, _ = predict(run.network(recipe.FINAL), run.tokenizer(), texts)
+    return logits.numpy()
+
+
+def lexical_logits(run: Run, texts: list[str]) -> NDArray[np.float32]:
+    lexical = run.lexical()
+    assert lexical
+    return lexical.logits(encode(run.tokenizer(), texts, 256))
+
+
+def test_the_lexical_part_tells_the_learned_labels(run: Run) -> None:
+    idiot, thieves, thanks = lexical_logits(run, ["idiot agent", "thieves agent", "thanks agent"])
+    abuse, accusation = LABELS.index("abuse"), LABELS.index("accusation")
+    assert idiot[abuse] > max(thieves[abuse], thanks[abuse]) + 0.1
+    assert thieves[accusation] > max(idiot[accusation], thanks[accusation]) + 0.1
+
+
+def test_released_probabilities_are_the_calibrated_ones_of_torch_and_lexical_part(
     released: Path, run: Run, data: Data
 ) -> None:
     texts = [row.text for row in data.test]
-    logits, _ = predict(run.network(recipe.FINAL), run.tokenizer(), texts)
+    logits = network_logits(run, texts) + lexical_logits(run, texts)
     calibration = load_manifest(released).calibration
     scale, shift = np.array([calibration[name] for name in YES_NO]).T
-    expected = 1 / (1 + np.exp(-(logits.numpy()[:, : len(YES_NO)] * scale + shift)))
+    expected = 1 / (1 + np.exp(-(logits[:, : len(YES_NO)] * scale + shift)))
     found = read_probabilities(released, texts)[:, : len(YES_NO)]
     assert np.quantile(np.abs(found - expected), 0.95) < 0.05
 
@@ -273,12 +313,12 @@ def test_reliability_before_calibration_is_undone_from_after(
 ) -> None:
     panels = reliability_panels(classifier, data.test)
     assert set(panels) == set(LABELS)
-    logits, _ = predict(run.network(recipe.FINAL), run.tokenizer(), [row.text for row in data.test])
-    raw = 1 / (1 + np.exp(-logits.numpy()[:, 0]))
+    texts = [row.text for row in data.test]
+    raw = 1 / (1 + np.exp(-(network_logits(run, texts) + lexical_logits(run, texts))[:, 0]))
     truth, before, after = panels["abuse"]
     assert truth.tolist() == [row.labels["abuse"] for row in data.test]
     assert np.median(np.abs(before - raw)) < 0.02
-    assert np.abs(before - after).max() > 0.01
+    assert np.abs(before - after).max() > 0.005
 
 
 def test_baselines_learn_the_toy_language(data: Data) -> None:

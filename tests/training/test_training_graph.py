@@ -14,6 +14,7 @@ from model.labels import OUTPUTS, YES_NO
 from tests.training import small
 from training.batches import encode, pad
 from training.graph import Calibration, build_graph, quantise_channels
+from training.lexical import Lexical
 from training.network import VECTOR_SIZE
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -37,10 +38,10 @@ def calibration(seed: int = 0) -> Calibration:
 
 
 @functools.cache
-def session(int8: bool, calibrated: bool = False) -> ort.InferenceSession:
+def session(int8: bool, calibrated: bool = False, lexical: bool = False) -> ort.InferenceSession:
     weights = {name: tensor.numpy() for name, tensor in small.network().state_dict().items()}
     made = calibration() if calibrated else Calibration.identity()
-    graph = build_graph(weights, small.config(), made, int8)
+    graph = build_graph(weights, small.config(), made, int8, small.lexical() if lexical else None)
     return ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -51,9 +52,15 @@ def read(made: ort.InferenceSession, texts: list[str]) -> Outputs:
 
 
 @torch.inference_mode()
-def torch_outputs(texts: list[str]) -> Outputs:
-    network = small.network()
-    logits, features = network(*pad(encode(small.tokenizer(), texts, 64)))
+def torch_outputs(
+    texts: list[str], lexical: Lexical | None = None, made: Calibration | None = None
+) -> Outputs:
+    network, made = small.network(), made or Calibration.identity()
+    ids = encode(small.tokenizer(), texts, 64)
+    logits, features = network(*pad(ids))
+    if lexical:
+        logits = logits + torch.from_numpy(lexical.logits(ids))
+    logits = logits * torch.from_numpy(made.scale) + torch.from_numpy(made.shift)
     cut = len(YES_NO)
     probabilities = torch.cat([logits[:, :cut].sigmoid(), logits[:, cut:].softmax(-1)], dim=-1)
     return probabilities.numpy(), network.vectors(features).numpy()
@@ -75,14 +82,48 @@ def test_the_int8_graph_is_near_the_torch_network() -> None:
     assert not np.array_equal(probabilities, expected)
 
 
+@pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.parametrize(("int8", "most"), [(False, 1e-4), (True, 0.05)])
+def test_the_lexical_part_is_added_before_calibration(
+    int8: bool, most: float, calibrated: bool
+) -> None:
+    made = session(int8, calibrated, lexical=True)
+    expected, _ = torch_outputs(TEXTS, small.lexical(), calibration() if calibrated else None)
+    without, _ = read(session(int8, calibrated), TEXTS)
+    together, vectors = read(made, TEXTS)
+    alone = np.concatenate([read(made, [text])[0] for text in TEXTS])
+    assert np.abs(expected - without).mean() > 0.05, "the lexical part must matter"
+    np.testing.assert_allclose(together, expected, atol=most)
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+    np.testing.assert_array_equal(vectors, read(session(int8, calibrated), TEXTS)[1])
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_one_token_has_no_pair_and_padding_counts_for_nothing(int8: bool) -> None:
+    made, token = session(int8, lexical=True), np.array([[5]])
+    expected = made.run(None, {"ids": token, "mask": np.ones_like(token)})[0]
+    lexical = small.lexical()
+    logits = lexical.table[5] + lexical.bias
+    plain = session(int8).run(None, {"ids": token, "mask": np.ones_like(token)})[0]
+    change = np.log(expected / (1 - expected)) - np.log(plain / (1 - plain))
+    np.testing.assert_allclose(change[0, : len(YES_NO)], logits[: len(YES_NO)], atol=0.02)
+    for padding in (1, 7):
+        ids, mask = np.array([[5, padding, padding]]), np.array([[1, 0, 0]])
+        np.testing.assert_allclose(
+            made.run(None, {"ids": ids, "mask": mask})[0], expected, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("lexical", [False, True])
 @settings(deadline=None, max_examples=25)
 @given(texts_of_words, st.lists(texts_of_words, min_size=1, max_size=6), st.integers(0, 6))
 def test_in_int8_a_text_scores_the_same_alone_and_in_any_batch(
-    text: str, others: list[str], place: int
+    lexical: bool, text: str, others: list[str], place: int
 ) -> None:
-    alone, vector = read(session(int8=True), [text])
+    made = session(int8=True, lexical=lexical)
+    alone, vector = read(made, [text])
     batch = [*others[:place], text, *others[place:]]
-    together, vectors = read(session(int8=True), batch)
+    together, vectors = read(made, batch)
     index = min(place, len(others))
     assert np.abs(together[index] - alone[0]).max() <= 0.005
     assert np.abs(vectors[index] - vector[0]).max() <= 0.005
