@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from training.metrics import (
     auroc,
@@ -122,3 +122,15 @@ def test_an_estimate_is_rounded_for_the_report() -> None:
     estimate = bootstrap(rate, np.array([1.0, 0.0, 0.0]))
     assert estimate is not None
     assert estimate.as_dict() == {"value": 0.3333, "low": 0.0, "high": 1.0, "rows": 3}
+
+
+@settings(deadline=None)
+@given(pairs, st.floats(0, 1))
+def test_the_counted_metrics_are_those_of_scikit_learn(pair: Pair, threshold: float) -> None:
+    truth, score = pair
+    if 0 < truth.sum() < len(truth):
+        assert auroc(truth, score) == pytest.approx(roc_auc_score(truth, score))
+    if truth.any():
+        predicted = score >= threshold
+        expected = f1_score(truth, predicted, zero_division=0.0)
+        assert f1(truth, predicted) == pytest.approx(expected)
