@@ -1,0 +1,146 @@
+"""What the customer does again and again: the evidence of the six early signs.
+
+What the company itself caused (while a message waits too long, after a reopening, a third desk or a
+false resolution) is no evidence here; it is service pain.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from serving.index.events import Incoming, Outcome, Outgoing, TicketChange
+from serving.index.matters import Matter, add_matter, find_matter, is_relapse
+from serving.index.service import Service
+from serving.index.settings import DAY, IndexSettings
+
+_EVIDENCE = 32
+_DAYS = 200
+_GOOD_OUTCOMES = frozenset({"purchase", "renewal", "upgrade"})
+
+
+class Evidence(msgspec.Struct):
+    """One sign's unbroken run of evidence.
+
+    Attributes:
+        since, last: its first and last evidence.
+        count: pieces of evidence.
+        before: messages of the customer before the first one.
+        recent: times and ids of the last pieces.
+    """
+
+    since: float
+    last: float
+    count: int = 0
+    before: int = 0
+    recent: list[tuple[float, str]] = msgspec.field(default_factory=list)
+
+
+class Behaviour(msgspec.Struct):
+    """Runs of evidence by sign, the customer's matters, and contacts a day.
+
+    Attributes:
+        messages: the customer's messages so far.
+        contacts: [day number, contacts] of the last 200 days with any, oldest first.
+        last_contact: the last message or opened ticket, caused or not.
+        contact_ids: times and ids of the last contacts.
+        outcome_at: the last purchase, renewal or upgrade.
+    """
+
+    runs: dict[str, Evidence] = msgspec.field(default_factory=dict)
+    matters: list[Matter] = msgspec.field(default_factory=list)
+    messages: int = 0
+    contacts: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    last_contact: float = float("-inf")
+    contact_ids: list[tuple[float, str]] = msgspec.field(default_factory=list)
+    outcome_at: float | None = None
+
+    def receive(self, message: Incoming, service: Service, settings: IndexSettings) -> None:
+        """Take a message in; `service` is as it was before this message."""
+        caused = service.at_fault(message.at, settings)
+        if not message.thanks:
+            caused = self._discuss(message, service, caused, settings)
+        self._contact(message.at, message.id, caused, settings)
+        if not message.labels.isdisjoint({"abuse", "threat"} if caused else _HOSTILE):
+            self._note("hostile_language", message, settings)
+        if message.off_channel and not caused:
+            self._note("informal_channel", message, settings)
+        if message.out_of_scope and not caused:
+            self._note("scope_creep", message, settings)
+        self.messages += 1
+
+    def _discuss(
+        self, message: Incoming, service: Service, caused: bool, settings: IndexSettings
+    ) -> bool:
+        """Add a message to its matter; returns whether the company caused it."""
+        matter = find_matter(self.matters, message, settings)
+        if matter is None:
+            matter = add_matter(self.matters, message.at)
+        elif (solved := matter.solved_at()) is not None:
+            if not is_relapse(solved, message.at, settings):
+                if not caused:
+                    self._note("repetition", message, settings)
+                matter.begin_again(message.at)
+            elif matter.resolved_at is not None:
+                service.relapse(message.at, message.id, settings)
+                matter.begin_again(message.at)
+                caused = True
+        matter.add(message)
+        if not caused and self._is_unproductive(matter, message.at, settings):
+            self._note("unproductive_discussion", message, settings)
+        return caused
+
+    def _is_unproductive(self, matter: Matter, at: float, settings: IndexSettings) -> bool:
+        ended = self.outcome_at is not None and self.outcome_at >= matter.began
+        long = at - matter.began >= settings.discussion_days * DAY
+        return long and matter.messages >= settings.discussion_messages and not ended
+
+    def _contact(self, at: float, identity: str, caused: bool, settings: IndexSettings) -> None:
+        close = at - self.last_contact < settings.contact_minutes * 60
+        self.last_contact = at
+        if close or caused:
+            return
+        day = int(at // DAY)
+        if self.contacts and self.contacts[-1][0] == day:
+            self.contacts[-1] = day, self.contacts[-1][1] + 1
+        else:
+            self.contacts = [*self.contacts, (day, 1)][-_DAYS:]
+        self.contact_ids = [*self.contact_ids, (at, identity)][-_EVIDENCE:]
+
+    def _note(self, sign: str, message: Incoming, settings: IndexSettings) -> None:
+        run = self.runs.get(sign)
+        if run is None or message.at - run.last > settings.sign_gap_days * DAY:
+            run = self.runs[sign] = Evidence(message.at, message.at, before=self.messages)
+        run.count += 1
+        run.last = message.at
+        run.recent = [*run.recent, (message.at, message.id)][-_EVIDENCE:]
+
+    def send(self, message: Outgoing) -> None:
+        """A person's answer is taken as one to every matter that waits for it."""
+        if message.person:
+            self._answer(message.at)
+
+    def _answer(self, at: float) -> None:
+        for matter in self.matters:
+            if matter.answered_at is None and not matter.tickets:
+                matter.answered_at = at
+
+    def change(self, change: TicketChange, settings: IndexSettings) -> None:
+        if change.type == "opened":
+            self._contact(change.at, "", False, settings)
+        elif change.type == "replied":
+            self._answer(change.at)
+        for matter in self.matters:
+            if change.ticket in matter.tickets:
+                if change.type == "resolved":
+                    matter.resolved_at = change.at
+                elif change.type == "reopened":
+                    matter.resolved_at = None
+
+    def end(self, outcome: Outcome) -> None:
+        """A purchase, renewal or upgrade: the discussions before it led somewhere."""
+        if outcome.type in _GOOD_OUTCOMES:
+            self.outcome_at = outcome.at
+            self.runs.pop("unproductive_discussion", None)
+
+
+_HOSTILE = frozenset({"abuse", "threat", "accusation"})

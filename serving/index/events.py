@@ -1,0 +1,84 @@
+"""What can happen with a customer, as the index reads it. Times are seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+import msgspec
+
+INSTANT_CHANNELS = frozenset(
+    {"whatsapp", "chat", "direct", "phone", "sms", "messenger", "telegram"}
+)
+"""Where people expect an answer within hours; everywhere else within a day."""
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A message from the customer, with what the model said of it.
+
+    Attributes:
+        abuse, threat, accusation: calibrated probabilities.
+        labels: those of the three that the model gave.
+        grave: a threat of kind physical or private_data.
+        off_channel, out_of_scope: the model's message signs at their thresholds.
+        thanks: a closing thank-you or a bare acknowledgement: it needs no reply and is no complaint.
+        asks: it asks or wants something; what does not may be a word in passing while people talk.
+        vector: the sentence vector as 256 signed bytes (the unit vector times 127); empty if unknown.
+    """
+
+    at: float
+    id: str
+    channel: str = ""
+    ticket: str | None = None
+    abuse: float = 0.0
+    threat: float = 0.0
+    accusation: float = 0.0
+    labels: frozenset[str] = frozenset()
+    grave: bool = False
+    off_channel: bool = False
+    out_of_scope: bool = False
+    thanks: bool = False
+    asks: bool = True
+    vector: bytes = b""
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to the customer; `person` is False for bots and automatic acknowledgements."""
+
+    at: float
+    id: str
+    channel: str = ""
+    ticket: str | None = None
+    person: bool = True
+
+
+class TicketChange(msgspec.Struct, frozen=True, kw_only=True):
+    """`type` is opened, replied, handed_over, resolved, reopened or work; `count` of them at once."""
+
+    at: float
+    ticket: str
+    type: str
+    count: int = 1
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """`type` is purchase, renewal, upgrade or cancellation."""
+
+    at: float
+    type: str
+
+
+class Rating(msgspec.Struct, frozen=True, kw_only=True):
+    """The team's rating of the customer, from 1 (calm) to 5 (toxic)."""
+
+    at: float
+    rating: int
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What the customer uses and pays from now on; None where unknown."""
+
+    at: float
+    plan: str | None = None
+    usage_volume: float | None = None
+    monthly_value: float | None = None
+
+
+Event = Incoming | Outgoing | TicketChange | Outcome | Rating | Profile

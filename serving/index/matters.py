@@ -1,0 +1,98 @@
+"""Which messages are about the same matter: by ticket, else by sentence vector, across channels."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.index.events import Incoming
+from serving.index.settings import DAY, IndexSettings
+
+MOST_MATTERS = 8
+"""The oldest is forgotten when another begins, so that an update costs the same for ever."""
+
+_TICKETS = 4
+
+
+class Matter(msgspec.Struct):
+    """One complaint or topic of a customer.
+
+    Attributes:
+        centre: mean of its messages' vectors as float32 bytes; empty if none had one.
+        messages: how many of the customer's messages are about it since it was last resolved.
+        began: the first of these.
+        answered_at: a person's last answer after the customer's last message.
+        resolved_at: the ticket feed said so, and the customer has not written on it since.
+    """
+
+    began: float
+    last: float
+    centre: bytes = b""
+    messages: int = 0
+    tickets: list[str] = msgspec.field(default_factory=list)
+    answered_at: float | None = None
+    resolved_at: float | None = None
+
+    def add(self, message: Incoming) -> None:
+        self.messages += 1
+        self.last = message.at
+        self.answered_at = None
+        if message.ticket and message.ticket not in self.tickets:
+            self.tickets = [*self.tickets, message.ticket][-_TICKETS:]
+        if message.vector:
+            self.centre = np.add(_values(self.centre), _vector(message.vector)).tobytes()
+
+    def solved_at(self) -> float | None:
+        """When it was solved as far as the customer's silence tells; None if it is open.
+
+        Without a ticket, an answer by a person after which the customer was content for as long as a
+        relapse takes is taken as the solution.
+        """
+        if self.resolved_at is not None or self.tickets:
+            return self.resolved_at
+        return self.answered_at
+
+    def begin_again(self, at: float) -> None:
+        self.began, self.messages, self.resolved_at, self.answered_at = at, 0, None, None
+
+
+def find_matter(matters: list[Matter], message: Incoming, settings: IndexSettings) -> Matter | None:
+    """The matter that a message is about, or None for a new one."""
+    if message.ticket:
+        for matter in matters:
+            if message.ticket in matter.tickets:
+                return matter
+    candidates = [matter for matter in matters if matter.centre]
+    if not (message.vector and candidates):
+        return None
+    centres = np.stack([_values(matter.centre) for matter in candidates])
+    vector = _vector(message.vector)
+    cosines = centres @ vector / (np.linalg.norm(centres, axis=1) * np.linalg.norm(vector) + 1e-9)
+    best = int(cosines.argmax())
+    return candidates[best] if cosines[best] >= settings.same_matter else None
+
+
+def add_matter(matters: list[Matter], at: float) -> Matter:
+    if len(matters) >= MOST_MATTERS:
+        matters.remove(min(matters, key=lambda matter: matter.last))
+    matters.append(Matter(began=at, last=at))
+    return matters[-1]
+
+
+def is_relapse(solved: float, at: float, settings: IndexSettings) -> bool:
+    """Back so soon that it was never solved for the customer."""
+    return at - solved <= settings.relapse_days * DAY
+
+
+def _vector(packed: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(packed, np.int8).astype(np.float32) / np.float32(127)
+
+
+def _values(centre: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(centre, np.float32) if centre else np.zeros(256, np.float32)
+
+
+def pack_vector(vector: NDArray[np.floating]) -> bytes:
+    """A unit vector [256] as 256 signed bytes."""
+    return bytes(np.rint(np.clip(vector, -1, 1) * 127).astype(np.int8))
