@@ -11,7 +11,7 @@ from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS, YES_NO
 _TASK_WEIGHT = (
     dict.fromkeys(LABELS, 1.0) | dict.fromkeys(THREAT_KINDS, 0.3) | dict.fromkeys(SIGNS, 0.3)
 )
-SENTIMENT_WEIGHT = 0.5
+SENTIMENT_WEIGHT = 0.75
 
 
 def multi_task_loss(
