@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
@@ -10,9 +11,11 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 
 from serving import classify
-from serving.batcher import Batcher, Scorer
+from serving.batcher import Scorer
 from serving.errors import add_error_handlers
 from serving.openapi import error_documentation
+from serving.routes import alerts, customers, decisions, dossier, intake, portfolio, privacy
+from serving.services import open_services
 from serving.settings import Settings
 
 _DESCRIPTION = (
@@ -21,18 +24,30 @@ _DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, classifier: Scorer) -> FastAPI:
-    """The application over a loaded classifier."""
+ROUTERS = (
+    classify.router,
+    intake.router,
+    decisions.router,
+    alerts.router,
+    privacy.router,
+    customers.router,
+    dossier.router,
+    portfolio.router,
+)
+
+
+def create_app(
+    settings: Settings, classifier: Scorer, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """The application over a loaded classifier; its store is opened when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        batcher = Batcher(
-            classifier, settings.max_concurrent_requests, settings.max_waiting_characters
-        )
-        async with batcher.running():
-            app.state.batcher = batcher
+        async with open_services(settings, classifier, clock) as services:
+            app.state.services = services
+            app.state.batcher = services.batcher
             yield
-            del app.state.batcher
+            del app.state.batcher, app.state.services
 
     app = FastAPI(
         title="brandtox",
@@ -42,7 +57,8 @@ def create_app(settings: Settings, classifier: Scorer) -> FastAPI:
     )
     app.state.settings = settings
     add_error_handlers(app)
-    app.include_router(classify.router)
+    for router in ROUTERS:
+        app.include_router(router)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:

@@ -7,12 +7,13 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.requests import ClientDisconnect
 
 from model import Verdict
+from serving.access import allow
 from serving.batcher import Batcher
-from serving.errors import ApiError, Code
+from serving.errors import ApiError, Code, not_ready
 from serving.messages import Item, answers, good_texts, parse_json, read_item
 from serving.openapi import CLASSIFY_DOCUMENTATION
 from serving.settings import Settings
@@ -20,7 +21,7 @@ from serving.settings import Settings
 _SMALL_BODY = 2**18
 """Bytes that are parsed in some milliseconds."""
 
-router = APIRouter()
+router = APIRouter(tags=["classify"], dependencies=[Depends(allow("classify"))])
 
 
 @router.post("/classify", **CLASSIFY_DOCUMENTATION)
@@ -45,8 +46,7 @@ def batcher_of(request: Request) -> Batcher:
     """
     batcher: Batcher | None = getattr(request.app.state, "batcher", None)
     if batcher is None:
-        message = "the model is not loaded yet: try again in a moment"
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, Code.NOT_READY, message, retry_after=1)
+        raise not_ready()
     return batcher
 
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import functools
 import io
 import sys
+import time
 import types
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import click
 import uvicorn
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from model import Classifier, ModelError
+from serving.access import needs_keys
 from serving.app import create_app
 from serving.lines import classify_lines
-from serving.settings import Settings, flag_of, variable_of
+from serving.services import webhook_of
+from serving.settings import Settings, default_of, flag_of, variable_of
+from serving.store.database import Database, StoreError
+from serving.store.keys import SCOPES, create_key, list_keys, revoke_key
+from serving.times import maybe_wire_time, wire_time
+from serving.webhooks import WebhookError
 
 _TRAINING_COMMANDS = {
     "train": "Train a model on labelled messages (training extra).",
@@ -88,7 +96,8 @@ def with_settings(*names: str) -> Callable[[Command], Command]:
 
         run: Command = run_with_settings
         for name, field in reversed(fields.items()):
-            default = "" if field.default is None else f" Default: {field.default}."
+            shown = default_of(field)
+            default = "" if shown is None else f" Default: {shown}."
             text = f"{field.description}{default} [{variable_of(name)}]"
             run = click.option(flag_of(name), name, type=_kind(field), help=text)(run)
         return run
@@ -100,6 +109,10 @@ def _kind(field: Any) -> Any:
     annotation = field.annotation
     if isinstance(annotation, types.UnionType):
         annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return click.Choice(get_args(annotation))
+    if annotation is SecretStr:
+        return str
     return click.Path(path_type=Path) if annotation is Path else annotation
 
 
@@ -123,11 +136,35 @@ def _load(settings: Settings) -> Classifier:
         raise click.ClickException(str(error)) from error
 
 
+def _database(settings: Settings) -> Database:
+    """The store, brought to this version's schema."""
+    try:
+        database = Database(settings.database_url.get_secret_value())
+        database.migrate()
+    except (StoreError, SQLAlchemyError) as error:
+        raise click.ClickException(f"--database-url: {error}") from error
+    return database
+
+
+_NO_KEYS = (
+    "WARNING: no API keys are in use: every program on this machine may read and write everything"
+    " (--api-keys required, `brandtox keys create`)"
+)
+
+
 @main.command()
 @with_settings()
 def serve(settings: Settings) -> None:
     """Answer HTTP: POST /classify, GET /healthz, /readyz and /docs."""
+    try:
+        keys = needs_keys(settings)
+        webhook_of(settings)
+    except (ValueError, WebhookError) as error:
+        raise click.ClickException(str(error)) from error
+    _database(settings).close()
     app = create_app(settings, _load(settings))
+    if not keys:
+        click.secho(_NO_KEYS, err=True, fg="yellow", bold=True)
     uvicorn.run(app, host=settings.host, port=settings.port)
 
 
@@ -152,3 +189,54 @@ def classify(file: io.BufferedIOBase, settings: Settings) -> None:
     if errors:
         click.echo(f'{errors} of {lines} lines are errors; see their "error"', err=True)
         sys.exit(1)
+
+
+@main.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES))
+@with_settings("database_url")
+def keys_create(name: str, scopes: tuple[str, ...], settings: Settings) -> None:
+    """Make a key for NAME and print it, this once.
+
+    Scopes: classify (POST /classify), write (messages and feeds), read (customers, portfolio),
+    review (decisions, feedback), admin (everything, and deleting and exporting customers).
+    """
+    database = _database(settings)
+    with database.begin() as connection:
+        secret = create_key(connection, name, scopes, time.time())
+    database.close()
+    click.echo(secret)
+
+
+@keys.command("list")
+@with_settings("database_url")
+def keys_list(settings: Settings) -> None:
+    """List the keys, without their secrets."""
+    database = _database(settings)
+    with database.read() as connection:
+        found = list_keys(connection)
+    database.close()
+    for key in found:
+        revoked = maybe_wire_time(key["revoked_at"])
+        state = f"revoked {revoked}" if revoked else "in use"
+        click.echo(
+            f"{key['id']}  {key['name']}  {key['scopes']}  {wire_time(key['created_at'])}  {state}"
+        )
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@with_settings("database_url")
+def keys_revoke(key_id: str, settings: Settings) -> None:
+    """Revoke the key with this id (see `brandtox keys list`); it stops working within seconds."""
+    database = _database(settings)
+    with database.begin() as connection:
+        revoked = revoke_key(connection, key_id, time.time())
+    database.close()
+    if not revoked:
+        raise click.ClickException(f"no key {key_id!r} is in use")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from model import Verdict
 from serving.app import create_app
-from serving.settings import Settings, flag_of, variable_of
+from serving.settings import Settings, default_of, flag_of, variable_of
 
 _SETTINGS_HEAD = """# Settings
 
@@ -47,7 +47,8 @@ def settings_document() -> str:
 
 def _settings_rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        shown = default_of(field)
+        default = "" if shown is None else f"`{shown}`"
         cells = f"`{flag_of(name)}`", f"`{variable_of(name)}`", default, field.description
         yield f"| {' | '.join(map(str, cells))} |\n"
 

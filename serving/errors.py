@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -23,10 +24,17 @@ class Code(StrEnum):
     TEXT_MISSING = "text_missing"
     TEXT_NOT_STRING = "text_not_string"
     TEXT_TOO_LONG = "text_too_long"
+    INVALID_TIME = "invalid_time"
+    TIME_ZONE_MISSING = "time_zone_missing"
+    TIME_IN_FUTURE = "time_in_future"
+    CONFLICT = "conflict"
     TOO_MANY_MESSAGES = "too_many_messages"
     BODY_TOO_LARGE = "body_too_large"
     OVERLOADED = "overloaded"
     NOT_READY = "not_ready"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     CLIENT_GONE = "client_gone"
@@ -56,6 +64,11 @@ class ApiError(Exception):
         self.code = code
         self.details = details
         self.retry_after = retry_after
+
+
+def not_ready() -> ApiError:
+    message = "the model is not loaded yet: try again in a moment"
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, Code.NOT_READY, message, retry_after=1)
 
 
 def error_body(code: Code, message: str) -> dict[str, Any]:
@@ -89,10 +102,15 @@ def add_error_handlers(app: FastAPI) -> None:
         response.headers.update(error.headers or {})  # "Allow" belongs to a 405
         return response
 
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(f'"{p["loc"][-1]}": {p["msg"]}' for p in error.errors())
+        return error_response(422, Code.INVALID_REQUEST, problems)
+
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return error_response(500, Code.INTERNAL_ERROR, "an error on our side; it is in the log")
 
     app.add_exception_handler(ApiError, api_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, unexpected)

@@ -204,6 +204,9 @@ _BODY = {
 _ERRORS = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON in UTF-8 (`invalid_json`).",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large (`body_too_large`).",
+    HTTPStatus.UNAUTHORIZED: "No valid API key (`unauthorized`).",
+    HTTPStatus.FORBIDDEN: "The key lacks the scope (`forbidden`).",
+    HTTPStatus.NOT_FOUND: "There is no such customer (`not_found`).",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Neither one text nor a list of messages"
     " (`invalid_request`), too many of them (`too_many_messages`), or a single text that cannot be"
     " scored (`text_missing`, `text_not_string`, `text_too_long`).",
@@ -218,10 +221,48 @@ def error_documentation(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]
     return {int(s): {"model": ErrorAnswer, "description": _ERRORS[s]} for s in statuses}
 
 
+_CLASSIFY_ERRORS = [status for status in _ERRORS if status != HTTPStatus.NOT_FOUND]
+_COMMON_ERRORS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
+
+
+def body_documentation(body: type[BaseModel], many: str = "") -> dict[str, Any]:
+    """`openapi_extra` and `responses` of a route that reads a `body`, or a list of them under the
+    name `many`.
+    """
+    schema = body.model_json_schema()
+    if many:
+        schema = {
+            "type": "object",
+            "required": [many],
+            "properties": {many: {"type": "array", "items": schema}},
+        }
+    content = {"application/json": {"schema": schema}}
+    return {
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+        "responses": {
+            int(s): {"model": ErrorAnswer, "description": _BODY_ERRORS.get(s, _ERRORS[s])}
+            for s in (*_BODY_ERRORS, *_COMMON_ERRORS)
+        },
+    }
+
+
+_BODY_ERRORS = {
+    HTTPStatus.BAD_REQUEST: _ERRORS[HTTPStatus.BAD_REQUEST],
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _ERRORS[HTTPStatus.REQUEST_ENTITY_TOO_LARGE],
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A field is missing or wrong (`invalid_request`,"
+    " `invalid_time`, `time_zone_missing`, `time_in_future`); the message says which.",
+}
+
+
 CLASSIFY_DOCUMENTATION: dict[str, Any] = {
     "openapi_extra": {"requestBody": _BODY},
     "responses": {
         200: {"model": ClassifyAnswer, **_ANSWER},
-        **error_documentation(*_ERRORS),
+        **error_documentation(*_CLASSIFY_ERRORS),
     },
 }

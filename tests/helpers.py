@@ -6,7 +6,9 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,28 @@ LOUD = {"abuse": "z", "threat": "q", "accusation": "j"}
 """One of these letters anywhere in a text gives the test model's label."""
 
 Json = dict[str, Any]
+
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp()
+"""When tests of the store take place: a Wednesday noon."""
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def eventually(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `holds` returns once that is something: for what another thread is about to do."""
+    end = time.monotonic() + seconds
+    while not (found := await asyncio.to_thread(holds)):
+        assert time.monotonic() < end, "it never came true"
+        await asyncio.sleep(0.01)
+    return found
 
 
 def verdict(text: str = "") -> Verdict:

@@ -1,0 +1,31 @@
+"""Alerts: what has changed, for whoever asks or to a webhook."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from serving.access import allow
+from serving.routes.intake import clean
+from serving.services import services_of
+from serving.store.alerts import list_alerts
+
+router = APIRouter(tags=["alerts"], dependencies=[Depends(allow("read"))])
+
+
+@router.get("/alerts")
+def get_alerts(
+    request: Request,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    customer_id: str | None = None,
+) -> dict[str, Any]:
+    """Alerts after an id, oldest first: one for each change of quadrant, each sign that begins to
+    stand, each grave event, and when a separation may be prepared.
+    """
+    services = services_of(request)
+    with services.database.read() as connection:
+        customer = None if customer_id is None else clean(customer_id)
+        found = list_alerts(connection, after, limit, customer)
+    return {"alerts": found, "next": found[-1]["id"] if len(found) == limit else None}

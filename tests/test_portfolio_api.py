@@ -1,0 +1,445 @@
+"""GET /portfolio and GET /lost, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event, func, select
+
+from serving.routes.portfolio import _Kept
+from serving.store import portfolio
+from serving.store.database import Database
+from serving.store.tables import audit, customers
+from tests.conftest import OpenClient
+from tests.helpers import NOW, Clock, FakeScorer, Json, eventually
+from tests.histories import (
+    ago,
+    answered,
+    calm,
+    draining,
+    get,
+    hurt,
+    judge,
+    refused,
+    said,
+    send,
+    tell,
+)
+
+pytestmark = pytest.mark.usefixtures("both_stores")
+
+
+@pytest.fixture
+async def client(open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
+    async with open_client(FakeScorer(judge), clock=Clock()) as opened:
+        yield opened
+
+
+async def settled(store: Database) -> None:
+    """Returns when no customer waits for the scorer."""
+
+    def none_waits() -> bool:
+        with store.read() as connection:
+            waiting = select(func.count()).where(customers.c.dirty_from.is_not(None))
+            return connection.scalar(waiting) == 0
+
+    await eventually(none_waits)
+
+
+async def worked(client: httpx.AsyncClient, customer: str, minutes: float, **event: Any) -> None:
+    """A ticket of the customer with so many minutes of work yesterday."""
+    ticket = f"t-{customer}-{minutes}"
+    await tell(client, "PUT", f"/tickets/{ticket}", customer_id=customer, opened_at=ago(50))
+    body = {"id": "e", "type": "work", "at": ago(1), "minutes": minutes} | event
+    await tell(client, "POST", f"/tickets/{ticket}/events", events=[body])
+
+
+async def test_an_empty_portfolio_invents_nothing(client: httpx.AsyncClient) -> None:
+    body = await get(client, "/portfolio")
+    assert body == {
+        "as_of": ago(0),
+        "refreshed_at": None,
+        "customers": 0,
+        "distribution": {
+            "index": [{"from": low, "to": low + 10, "customers": 0} for low in range(0, 100, 10)],
+            "quadrants": {"calm": 0, "hurt": 0, "draining": 0, "inflamed": 0},
+        },
+        "support_as_of": ago(0),
+        "support_minutes_per_customer_month": None,
+        "heavy_customers": None,
+        "drainage": [],
+        "team_turnover": None,
+        "internal_toxicity": None,
+        "separations": {
+            "separations": 0,
+            "customers": 0,
+            "share": None,
+            "alarm_above": 0.01,
+            "alarm": False,
+            "message": None,
+        },
+    }
+
+
+async def test_the_distribution(client: httpx.AsyncClient) -> None:
+    await send(client, calm("a"), calm("b"), draining("c"), hurt("d"))
+    listed = (await get(client, "/customers"))["customers"]
+    body = await get(client, "/portfolio")
+    assert body["customers"] == 4
+    assert body["refreshed_at"] == ago(0)
+    assert body["distribution"]["quadrants"] == {"calm": 2, "hurt": 1, "draining": 1, "inflamed": 0}
+    for tenth in body["distribution"]["index"]:
+        within = [one for one in listed if tenth["from"] <= one["index"] < tenth["to"]]
+        assert tenth["customers"] == len(within)
+
+
+async def test_support_time_and_the_heavy_customers(client: httpx.AsyncClient) -> None:
+    """Of 200 minutes on 5 customers, two take 120: 60 %."""
+    for name, value in (("a", 10), ("b", 20), ("c", 30), ("d", 40), ("e", None)):
+        await tell(client, "PUT", f"/customers/{name}", monthly_value=value, currency="EGP")
+    for name, minutes in (("a", 70), ("b", 30), ("b", 20), ("c", 45), ("d", 35)):
+        await worked(client, name, minutes)
+    await worked(client, "e", 500, at=ago(31))
+    body = await get(client, "/portfolio")
+    assert body["support_minutes_per_customer_month"] == 40
+    assert body["heavy_customers"] == {
+        "share_of_minutes": 0.6,
+        "customers": 2,
+        "share_of_customers": 0.4,
+        "share_of_revenue": 0.3,
+    }
+
+
+async def test_minutes_of_bare_records_count(client: httpx.AsyncClient) -> None:
+    """Dated at the last change; not beside the events of the same ticket."""
+    for ticket, opened, resolved in (("t1", 40, 5), ("t2", 45, 40)):
+        await tell(
+            client,
+            "PUT",
+            f"/tickets/{ticket}",
+            customer_id="a",
+            opened_at=ago(opened),
+            resolved_at=ago(resolved),
+            minutes_of_work=30,
+        )
+    assert (await get(client, "/portfolio"))["support_minutes_per_customer_month"] == 30
+    events = [{"id": "e", "type": "work", "at": ago(5), "minutes": 12}]
+    await tell(client, "POST", "/tickets/t1/events", events=events)
+    assert (await get(client, "/portfolio"))["support_minutes_per_customer_month"] == 12
+
+
+async def test_customers_who_left_before_take_no_part(client: httpx.AsyncClient) -> None:
+    for name, ended in (("a", None), ("b", ago(31)), ("c", ago(10)), ("d", ago(-10))):
+        await tell(client, "PUT", f"/customers/{name}", monthly_value=10, ended_at=ended)
+        await worked(client, name, 10)
+    body = await get(client, "/portfolio")
+    assert body["customers"] == 2
+    assert body["support_minutes_per_customer_month"] == 10
+    assert body["heavy_customers"]["share_of_customers"] == pytest.approx(2 / 3)
+    assert body["heavy_customers"]["share_of_revenue"] == pytest.approx(2 / 3)
+
+
+async def test_values_in_several_currencies_are_not_added(client: httpx.AsyncClient) -> None:
+    for name, currency in (("a", "EGP"), ("b", "SAR")):
+        await tell(client, "PUT", f"/customers/{name}", monthly_value=10, currency=currency)
+        await worked(client, name, 10)
+    assert (await get(client, "/portfolio"))["heavy_customers"]["share_of_revenue"] is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "count"),
+    [([100], 1), ([1] * 10, 6), ([60, 40], 1), ([59, 41], 2), ([0.1] * 30, 18), ([], 0)],
+)
+def test_the_fewest_with_sixty_per_cent(minutes: list[float], count: int) -> None:
+    assert len(portfolio.heaviest({f"c{i}": m for i, m in enumerate(minutes)})) == count
+
+
+async def test_turnover_of_the_team(client: httpx.AsyncClient) -> None:
+    """Of three who were there all year, one left at its middle; a fourth left two years ago."""
+    for agent in ("a", "b"):
+        await tell(client, "PUT", f"/agents/{agent}", joined_at=ago(1000))
+    await tell(client, "PUT", "/agents/c", joined_at=ago(1000), left_at=ago(365 / 2))
+    await tell(client, "PUT", "/agents/d", left_at=ago(730))
+    turnover = (await get(client, "/portfolio"))["team_turnover"]
+    assert turnover["left"] == 1
+    assert turnover["average_headcount"] == pytest.approx(2.5)
+    assert turnover["rate"] == pytest.approx(0.4)
+
+
+async def test_internal_toxicity(client: httpx.AsyncClient) -> None:
+    for rating, days in ((5, 1), (2, 89), (1, 91)):
+        await tell(client, "POST", "/customers/a/ratings", rating=rating, at=ago(days))
+    assert (await get(client, "/portfolio"))["internal_toxicity"] == {"mean": 3.5, "ratings": 2}
+
+
+async def test_drainage_by_agent(client: httpx.AsyncClient) -> None:
+    await send(
+        client,
+        draining("toxic"),
+        [answered("toxic", 2, "omar"), answered("toxic", 31, "omar")],
+        [answered("fair", days, "mona") for days in range(1, 31)],
+        [said("fair", 1, direction="out")],
+    )
+    await tell(client, "PUT", "/agents/omar", name="Omar")
+    await worked(client, "toxic", 30, agent_id="omar")
+    await worked(client, "fair", 10, agent_id="omar")
+    await worked(client, "fair", 20, agent_id="sara")
+    assert (await get(client, "/portfolio"))["drainage"] == [
+        {
+            "agent_id": "mona",
+            "name": None,
+            "messages": 39,
+            "messages_on_draining": 10,
+            "share_of_messages": pytest.approx(10 / 39),
+            "minutes": 0,
+            "minutes_on_draining": 0,
+            "share_of_minutes": None,
+        },
+        {
+            "agent_id": "omar",
+            "name": "Omar",
+            "messages": 1,
+            "messages_on_draining": 1,
+            "share_of_messages": 1,
+            "minutes": 40,
+            "minutes_on_draining": 30,
+            "share_of_minutes": 0.75,
+        },
+        {
+            "agent_id": "sara",
+            "name": None,
+            "messages": 0,
+            "messages_on_draining": 0,
+            "share_of_messages": None,
+            "minutes": 20,
+            "minutes_on_draining": 0,
+            "share_of_minutes": 0,
+        },
+    ]
+
+
+async def separate(client: httpx.AsyncClient, customer: str, at: str) -> None:
+    await tell(
+        client,
+        "POST",
+        f"/customers/{customer}/decisions",
+        step="separation",
+        decided_by="Mona",
+        reason="threats",
+        at=at,
+    )
+
+
+async def test_separations_raise_an_alarm(open_client: OpenClient) -> None:
+    async with open_client(FakeScorer(judge), clock=Clock(), separation_alarm=0.3) as client:
+        for name in "abcd":
+            await tell(client, "PUT", f"/customers/{name}")
+        await separate(client, "a", ago(366))
+        await separate(client, "b", ago(1))
+        await separate(client, "b", ago(2))
+        few = (await get(client, "/portfolio"))["separations"]
+        assert few == {
+            "separations": 1,
+            "customers": 4,
+            "share": 0.25,
+            "alarm_above": 0.3,
+            "alarm": False,
+            "message": None,
+        }
+        await separate(client, "c", ago(100))
+        many = (await get(client, "/portfolio"))["separations"]
+        assert many["share"] == 0.5
+        assert many["alarm"] is True
+        assert "at fault" in many["message"]
+        arabic = (await get(client, "/portfolio", lang="ar"))["separations"]["message"]
+        assert "المنتج" in arabic
+
+
+async def test_messages_are_never_scanned(client: httpx.AsyncClient, store: Database) -> None:
+    if not store.is_sqlite:
+        pytest.skip("its plan depends on the data")
+    await send(client, calm("c1"))
+    await settled(store)
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def keep(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    with store.read() as connection:
+        work = portfolio.month_of_work(connection, NOW)
+        portfolio.support_time(connection, work, NOW)
+        portfolio.drainage(connection, work, NOW)
+        portfolio.distribution(connection)
+        portfolio.internal_toxicity(connection, NOW)
+        steps = []
+        for statement, parameters in [a for a in asked if a[0].startswith("SELECT")]:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps += [row.detail for row in plan]
+    big = ("messages", "tickets", "ticket_events", "ratings")
+    assert not [s for s in steps if s.startswith("SCAN") and s.split()[1] in big], steps
+    assert any("messages USING COVERING INDEX ix_messages_agents" in s for s in steps), steps
+    assert any("ticket_events USING COVERING INDEX ix_ticket_events_work" in s for s in steps)
+
+
+def test_dear_figures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes a second is computed every hundred; what takes none, every time."""
+    clock = Clock(0.0)
+    monkeypatch.setattr("serving.routes.portfolio.time.monotonic", clock)
+    kept = _Kept()
+    number = 0
+
+    def compute(seconds: float) -> dict[str, Any]:
+        nonlocal number
+        number += 1
+        clock.now += seconds
+        return {"number": number}
+
+    assert kept.get(lambda: compute(0.0)) == {"number": 1}
+    assert kept.get(lambda: compute(1.0)) == {"number": 2}
+    clock.now = 99.0
+    assert kept.get(lambda: compute(1.0)) == {"number": 2}
+    clock.now = 101.0
+    assert kept.get(lambda: compute(0.0)) == {"number": 3}
+    assert kept.get(lambda: compute(0.0)) == {"number": 4}
+
+
+async def leave(
+    client: httpx.AsyncClient, customer: str, at: str, reason: str | None = None, **fields: Any
+) -> None:
+    await tell(client, "PUT", f"/customers/{customer}", ended_at=at, end_reason=reason, **fields)
+
+
+def ids(candidates: list[Json]) -> list[str]:
+    return [candidate["customer_id"] for candidate in candidates]
+
+
+async def test_nobody_is_lost(client: httpx.AsyncClient) -> None:
+    await send(client, calm("a"))
+    await leave(client, "b", ago(-5))
+    assert await get(client, "/lost", campaign_cost=100) == {
+        "lost": 0,
+        "examined": 0,
+        "groups": [],
+        "won_back": 0,
+        "cost_per_customer_won_back": None,
+        "win_back": [],
+    }
+
+
+async def test_why_customers_left(client: httpx.AsyncClient) -> None:
+    await send(
+        client,
+        [*hurt("h1", last=6), said("h1", 5.5, "where is it N, I go L", channel="email")],
+        hurt("h2", last=6),
+        calm("c1", last=10),
+        draining("d1", last=4),
+    )
+    await leave(client, "h1", ago(5), "slow", name="Nile", monthly_value=10, currency="EGP")
+    await leave(client, "h2", ago(4), "slow", monthly_value=90)
+    await tell(client, "POST", "/customers/c1/outcomes", type="cancellation", at=ago(3))
+    await leave(client, "d1", ago(2))
+    body = await get(client, "/lost")
+    assert (body["lost"], body["examined"]) == (4, 4)
+    assert body["groups"][0] == {
+        "quadrant": "hurt",
+        "main_pain": "unanswered",
+        "customers": 2,
+        "said_they_leave": 1,
+        "with_unanswered_messages": 2,
+        "mean_negative": pytest.approx(0.9),
+        "end_reasons": [{"reason": "slow", "customers": 2}],
+        "customer_ids": ["h2", "h1"],
+    }
+    others = {group["quadrant"]: group for group in body["groups"][1:]}
+    assert others["calm"]["customer_ids"] == ["c1"]
+    assert others["calm"]["main_pain"] is None
+    assert others["draining"]["customer_ids"] == ["d1"]
+    assert ids(body["win_back"]) == ["h2", "h1", "c1"]
+    first = body["win_back"][1]
+    assert first["evidence"].pop("message_ids")[0].startswith("m")
+    assert first["evidence"] == {
+        "said_they_leave": True,
+        "negative": pytest.approx(0.9),
+        "unanswered_messages": 5,
+    }
+    assert first["name"] == "Nile"
+    assert first["left_at"] == ago(5)
+    assert first["end_reason"] == "slow"
+    assert first["quadrant"] == "hurt"
+    assert first["cause_to_fix_first"] == "unanswered"
+    assert (first["monthly_value"], first["currency"]) == (10, "EGP")
+    assert first["last_channel"] == "email"
+    assert first["offer_idea"] is None
+
+
+async def test_the_end_is_read_as_of_then(client: httpx.AsyncClient) -> None:
+    """What comes after the day of leaving changes nothing."""
+    await send(client, hurt("h", last=60))
+    await leave(client, "h", ago(60))
+    before = await get(client, "/lost")
+    await send(client, draining("h", last=1))
+    assert await get(client, "/lost") == before
+
+
+async def test_who_is_not_asked_back(client: httpx.AsyncClient) -> None:
+    """The separated, the back, and the inflamed after a grave event."""
+    await send(client, calm("separated"), calm("back"), calm("asked"))
+    threat = [said("grave", 3 + day, "I G will q you") for day in range(4)]
+    await send(client, hurt("grave", last=7), threat)
+    for name in ("separated", "back", "asked", "grave"):
+        await leave(client, name, ago(1))
+    await separate(client, "separated", ago(2))
+    await tell(client, "POST", "/customers/back/outcomes", type="renewal", at=ago(0.5))
+    body = await get(client, "/lost")
+    quadrants = {group["quadrant"]: group["customer_ids"] for group in body["groups"]}
+    assert quadrants["inflamed"] == ["grave"]
+    assert ids(body["win_back"]) == ["asked"]
+
+
+async def test_what_it_cost_to_win_one_back(client: httpx.AsyncClient) -> None:
+    """A purchase counts after the last departure only."""
+    for name, left, bought in (("a", 10, 5), ("b", 10, 2), ("c", 10, 12)):
+        await leave(client, name, ago(left))
+        path = f"/customers/{name}/outcomes"
+        await tell(client, "POST", path, type="purchase", at=ago(bought), amount=5)
+    await tell(client, "POST", "/customers/b/outcomes", type="cancellation", at=ago(1))
+    await tell(client, "POST", "/customers/c/outcomes", type="upgrade", at=ago(1))
+    assert (await get(client, "/lost"))["cost_per_customer_won_back"] is None
+    body = await get(client, "/lost", campaign_cost=650)
+    assert (body["lost"], body["won_back"]) == (3, 1)
+    assert body["cost_per_customer_won_back"] == 650
+
+
+async def test_the_window_and_the_bound_of_lost(client: httpx.AsyncClient, store: Database) -> None:
+    for number in range(5):
+        await leave(client, f"c{number}", ago(1 + 100 * number))
+    body = await get(client, "/lost", limit=2)
+    assert (body["lost"], body["examined"]) == (4, 2)
+    assert ids(body["win_back"]) == ["c0", "c1"]
+    assert (await get(client, "/lost", days=150))["lost"] == 2
+    assert (await get(client, "/lost", days=3650))["lost"] == 5
+    with store.read() as connection:
+        actions = connection.scalars(select(audit.c.action).order_by(audit.c.seq)).all()
+    assert actions == ["read_lost"] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/portfolio", {"lang": "fr"}),
+        ("/lost", {"days": 0}),
+        ("/lost", {"days": 3651}),
+        ("/lost", {"limit": 1001}),
+        ("/lost", {"campaign_cost": -1}),
+        ("/lost", {"campaign_cost": "inf"}),
+        ("/lost", {"campaign_cost": "much"}),
+    ],
+)
+async def test_a_bad_query_is_refused(
+    client: httpx.AsyncClient, path: str, query: dict[str, Any]
+) -> None:
+    assert await refused(client, path, **query) == "invalid_request"

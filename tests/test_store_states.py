@@ -1,0 +1,565 @@
+"""Customers' states on both databases: whatever comes in whatever order, a state is what a fold over all
+stored events makes, now and as of any instant."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from serving.index.events import Incoming, Outgoing, TicketChange
+from serving.index.portfolio import Snapshot
+from serving.index.reading import read
+from serving.index.settings import DAY, IndexSettings
+from serving.index.state import State, pack
+from serving.store import states as module
+from serving.store.database import Database
+from serving.store.tables import checkpoints, customers, facts, snapshots, states, tickets
+from tests.helpers import NOW, Clock, FakeScorer
+from tests.stores import HOUR, Company, days_ago, message, reply, spoken
+
+TEXTS = [
+    "a calm",
+    "a insult",
+    "a threat",
+    "b grave",
+    "b blame",
+    "b push",
+    "c scope",
+    "c thanks",
+    "ok",
+]
+
+
+@pytest.fixture
+def company(store: Database) -> Company:
+    return Company(store)
+
+
+# --- random histories ---
+
+_TIMES = st.integers(0, 40).map(lambda step: days_ago(60) + step * 36 * HOUR)
+_TICKET = st.sampled_from(["t1", "t2"])
+_ARRIVALS = st.one_of(
+    st.tuples(st.just("in"), _TIMES, st.sampled_from(TEXTS), st.none() | _TICKET),
+    st.tuples(st.just("in"), _TIMES, st.sampled_from(TEXTS), st.none()),
+    st.tuples(st.just("out"), _TIMES, st.sampled_from(["wa", "mail"]), st.booleans()),
+    st.tuples(
+        st.just("event"),
+        _TIMES,
+        _TICKET,
+        st.sampled_from(["opened", "replied", "handed_over", "resolved", "reopened", "work"]),
+    ),
+    st.tuples(st.just("record"), _TIMES, _TICKET, st.integers(0, 2)),
+    st.tuples(st.just("rating"), _TIMES, st.integers(1, 5)),
+    st.tuples(st.just("outcome"), _TIMES, st.sampled_from(["purchase", "cancellation"])),
+    st.tuples(st.just("profile"), st.integers(1, 3)),
+    st.tuples(st.just("work")),
+)
+
+
+def arrive(company: Company, customer: str, number: int, what: tuple[Any, ...]) -> None:
+    identity = f"{customer}-{number}"
+    match what:
+        case "in", at, text, ticket:
+            name = ticket and f"{customer}-{ticket}"
+            company.take(message(identity, at, text, customer_id=customer, ticket_id=name))
+        case "out", at, source, named:
+            agent = "a1" if named else None
+            source = f"{customer}-{source}"
+            company.take(reply(identity, at, customer_id=customer, source=source, agent_id=agent))
+        case "event", at, ticket, kind:
+            company.ticket_event(f"{customer}-{ticket}", identity, kind, at)
+        case "record", at, ticket, counts:
+            times = {"opened_at": at, "resolved_at": at + counts * DAY if counts else None}
+            name = f"{customer}-{ticket}"
+            company.put_ticket(
+                name, customer_id=customer, **times, handoffs=counts, reopened=counts
+            )
+        case "rating", at, rating:
+            company.rate(rating, at, customer)
+        case "outcome", at, kind:
+            company.outcome(kind, at, customer)
+        case "profile", plan:
+            company.put_customer(customer, plan=f"p{plan}", usage_volume=10.0 * plan)
+        case _:
+            company.worker.turn()
+
+
+@given(
+    arrivals=st.lists(_ARRIVALS, min_size=1, max_size=40),
+    in_order=st.booleans(),
+    asked=st.lists(_TIMES, max_size=3),
+)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_state_is_what_all_events_make_in_whatever_order_they_come(
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    arrivals: list[tuple[Any, ...]],
+    in_order: bool,
+    asked: list[float],
+) -> None:
+    monkeypatch.setattr(module, "EVENTS_A_CHECKPOINT", 4)
+    customer = f"c{company.count(customers)}"
+    company.put_customer(customer)
+    if in_order:
+        dated = [what for what in arrivals if what[0] not in ("profile", "work")]
+        arrivals = sorted(dated, key=lambda what: float(what[1]))
+    for number, what in enumerate(arrivals):
+        arrive(company, customer, number, what)
+        if number % 3 == 2:
+            company.worker.turn()
+    midway = [company.as_of(at, customer) for at in asked]
+    company.work()
+    if company.events(customer):
+        assert company.is_consistent(customer)
+    for at, before in zip(asked, midway, strict=True):
+        now = company.as_of(at, customer)
+        assert now == company.recomputed(customer, at)
+        assert before.at <= at
+        assert now.at <= at
+
+
+# --- long histories ---
+
+
+def long_history(number: int, start: float) -> list[Any]:
+    """Messages and answers every three hours, some of them at the same instant."""
+    return [
+        (reply if n % 3 == 2 else message)(
+            f"m{n}", start + (n - n % 5 // 4) * 3 * HOUR, text=TEXTS[n % len(TEXTS)]
+        )
+        for n in range(number)
+    ]
+
+
+def test_a_long_history_has_checkpoints_and_any_past_can_be_asked(company: Company) -> None:
+    history = long_history(450, days_ago(60))
+    for start in range(0, 450, 50):
+        company.take(*history[start : start + 50])
+        company.work()
+    assert company.is_consistent()
+    kept = [module._unpack(row.state) for row in company.rows(checkpoints)]
+    assert sorted(state.events for state in kept if state) == [128, 256, 385]
+    for at in (
+        days_ago(61),
+        history[0].sent_at,
+        history[200].sent_at,
+        history[300].sent_at + 1,
+        NOW,
+    ):
+        assert company.as_of(at) == company.recomputed(up_to=at)
+
+
+def test_all_at_once_or_one_by_one_makes_the_same(store: Database) -> None:
+    one, other = Company(store), Company(store)
+    history = long_history(150, days_ago(40))
+    for item in history:
+        one.take(item)
+        if item.id.endswith("7"):
+            one.work()
+    one.work()
+    first = pack(one.kept())
+    other.states.check_settings()
+    with store.begin() as connection:
+        other.states.forget_all(connection)
+    other.work()
+    assert pack(other.kept()) == first
+
+
+def applied_events(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The events that are folded from now on."""
+    applied: list[Any] = []
+    apply = State.apply
+
+    def remember(state: State, event: Any, settings: IndexSettings) -> None:
+        applied.append(event)
+        apply(state, event, settings)
+
+    monkeypatch.setattr(State, "apply", remember)
+    return applied
+
+
+@pytest.mark.parametrize("place", [-1, 100, 260, 449])
+def test_a_late_event_folds_from_before_it_and_no_further_back(
+    company: Company, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    history = long_history(450, days_ago(60))
+    company.take(*history)
+    company.work()
+    at = history[place].sent_at - HOUR if place >= 0 else days_ago(90)
+    company.take(message("late", at, "a insult"))
+    applied = applied_events(monkeypatch)
+    company.work()
+    monkeypatch.undo()
+    assert company.is_consistent()
+    assert len(applied) <= 451 - max(0, place // 128 * 128 - 2)
+    for asked in (at, NOW):
+        assert company.as_of(asked) == company.recomputed(up_to=asked)
+
+
+def test_an_update_in_order_folds_the_new_event_only(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.take(*long_history(300, days_ago(60)))
+    company.work()
+    applied = applied_events(monkeypatch)
+    company.take(message("new", NOW - 5))
+    company.work()
+    assert [event.id for event in applied] == ["new"]
+
+
+def test_an_event_at_the_instant_of_the_last_one_is_not_lost(company: Company) -> None:
+    for name in ("b", "a", "c"):
+        company.take(message(name, NOW - HOUR, "a insult"))
+        company.work()
+        assert company.is_consistent()
+    assert company.kept().events == 3
+
+
+def test_duplicates_change_nothing(company: Company) -> None:
+    history = long_history(20, days_ago(9))
+    company.take(*history)
+    company.ticket_event("t", "e", "opened", days_ago(3))
+    company.put_ticket("t", opened_at=days_ago(3))
+    company.outcome("renewal", days_ago(2))
+    company.work()
+    before = company.rows(states)
+    company.take(*history, *history[::-1])
+    company.ticket_event("t", "e", "opened", days_ago(3))
+    company.outcome("renewal", days_ago(2))
+    company.put_customer()
+    assert company.dirty_from() is None
+    company.work()
+    assert company.rows(states) == before
+
+
+# --- what was there before it was known whose it is, or what it means ---
+
+
+def changes_of(company: Company, customer: str = "c1") -> list[tuple[str, float]]:
+    found = company.events(customer)
+    return [(e.type, e.at) for e in found if isinstance(e, TicketChange)]
+
+
+@pytest.mark.parametrize("by", ["message", "record"])
+def test_ticket_events_wait_for_their_owner(company: Company, by: str) -> None:
+    company.ticket_event("t", "e1", "opened", days_ago(9))
+    company.ticket_event("t", "e2", "reopened", days_ago(8))
+    company.take(message("m", days_ago(1)))
+    company.work()
+    assert changes_of(company) == []
+    if by == "message":
+        company.take(message("n", days_ago(0.5), ticket_id="t"))
+    else:
+        company.put_ticket("t", opened_at=days_ago(7))
+    company.work()
+    assert changes_of(company) == [("opened", days_ago(9)), ("reopened", days_ago(8))]
+    assert company.is_consistent()
+    assert company.kept().service.reopened.amount > 0
+
+
+def test_a_ticket_stays_with_its_first_owner_but_a_record_may_move_it(company: Company) -> None:
+    company.take(message("m", days_ago(3), ticket_id="t"))
+    company.take(message("n", days_ago(2), customer_id="c2", ticket_id="t"))
+    company.ticket_event("t", "e", "reopened", days_ago(1))
+    company.work()
+    assert (len(changes_of(company)), len(changes_of(company, "c2"))) == (1, 0)
+    company.put_ticket("t", customer_id="c2", opened_at=days_ago(3))
+    company.work()
+    assert (len(changes_of(company)), len(changes_of(company, "c2"))) == (0, 1)
+    assert company.is_consistent("c1")
+    assert company.is_consistent("c2")
+
+
+def test_a_bare_record_is_read_until_events_come(company: Company) -> None:
+    record = {"opened_at": days_ago(9), "first_reply_at": days_ago(8), "resolved_at": days_ago(5)}
+    company.put_ticket("t", **record, reopened=2, handoffs=1)
+    company.work()
+    assert changes_of(company) == [
+        ("opened", days_ago(9)),
+        ("replied", days_ago(8)),
+        ("handed_over", days_ago(5)),
+        ("reopened", days_ago(5)),
+        ("resolved", days_ago(5)),
+    ]
+    company.ticket_event("t", "e", "opened", days_ago(4))
+    company.work()
+    assert changes_of(company) == [("opened", days_ago(4))]
+    assert company.is_consistent()
+
+
+def test_a_replaced_record_leaves_no_trace_of_the_old_one(company: Company) -> None:
+    company.put_ticket("t", opened_at=days_ago(9), resolved_at=days_ago(2), handoffs=3)
+    company.work()
+    company.put_ticket("t", opened_at=days_ago(4))
+    company.work()
+    assert changes_of(company) == [("opened", days_ago(4))]
+    assert company.is_consistent()
+    assert company.kept().service.handoffs.amount == 0
+
+
+def test_a_record_without_times_of_its_own_is_dated_when_it_came(company: Company) -> None:
+    company.take(message("m", days_ago(1), ticket_id="t"))
+    with company.database.begin() as connection:
+        connection.execute(update(tickets).values(handoffs=1))
+    assert changes_of(company) == [("handed_over", NOW)]
+
+
+def test_a_source_that_begins_to_name_agents_turns_its_earlier_messages_into_a_bots(
+    company: Company,
+) -> None:
+    company.take(message("q", days_ago(9)), reply("r", days_ago(9) + HOUR))
+    company.take(reply("other", days_ago(8), source="mail"))
+    company.take(message("p", days_ago(9), customer_id="c2"), reply("s", NOW, customer_id="c2"))
+    company.work()
+    assert company.kept().service.open_since is None
+
+    company.take(reply("named", days_ago(1), customer_id="c3", agent_id="mona"))
+    company.work()
+    people = [e.person for e in company.events() if isinstance(e, Outgoing)]
+    assert people == [False, True]
+    for customer in ("c1", "c2", "c3"):
+        assert company.is_consistent(customer)
+    assert company.kept().service.answered.amount == 1
+    assert company.kept("c2").service.open_since == days_ago(9)
+
+    company.take(reply("bot", NOW, customer_id="c2"))
+    company.work()
+    assert company.kept("c2").service.open_since == days_ago(9)
+
+
+def test_nothing_is_folded_before_what_waits_for_the_model(company: Company) -> None:
+    company.take(message("a", days_ago(2)), reply("r", days_ago(1)))
+    assert company.worker.bring_up_to_date() == 0
+    assert company.states.bring_up_to_date("c1", NOW) is None
+    assert company.rows(states) == []
+    company.work()
+    assert company.kept().events == 2
+
+
+def test_a_message_that_the_model_cannot_read_counts_as_calm(store: Database) -> None:
+    def fail(text: str) -> Any:
+        if "insult" in text:
+            raise ValueError
+        return spoken(text)
+
+    company = Company(store, FakeScorer(fail))
+    company.take(message("a", days_ago(2), "a insult"), message("b", days_ago(1), "a threat"))
+    company.work()
+    first, second = company.events()
+    assert isinstance(first, Incoming)
+    assert isinstance(second, Incoming)
+    assert (first.labels, second.labels) == (frozenset(), frozenset({"threat"}))
+    assert company.is_consistent()
+
+
+def test_a_profile_is_dated_at_the_start_first_and_then_when_it_changes(company: Company) -> None:
+    company.put_customer(plan="pro", started_at=days_ago(90))
+    company.take(message("m", days_ago(50)))
+    company.work()
+    assert company.as_of(days_ago(80)).plan == "pro"
+    company.clock.now += DAY
+    company.put_customer(plan="basic")
+    company.work()
+    assert (company.as_of(NOW).plan, company.kept().plan) == ("pro", "basic")
+    assert company.is_consistent()
+
+
+# --- settings ---
+
+
+def test_a_changed_setting_folds_everybody_anew(store: Database) -> None:
+    before = Company(store)
+    before.take(*long_history(140, days_ago(40)))
+    before.take(message("old", -1e9, "a insult", customer_id="c2"))  # 1938
+    before.put_customer("silent")
+    before.work()
+    assert before.count(checkpoints) == 1
+
+    after = Company(store, settings=IndexSettings(half_life_days=5, soft_threshold=0.0))
+    assert {row.dirty_from for row in after.rows(customers)} != {None}
+    assert after.count(checkpoints) == 0
+    after.work()
+    for customer in ("c1", "c2"):
+        assert after.is_consistent(customer)
+        assert after.kept(customer) != before.recomputed(customer)
+
+
+def test_the_same_settings_fold_nobody_anew(store: Database) -> None:
+    company = Company(store)
+    company.take(message("m"))
+    company.work()
+    again = Company(store, settings=IndexSettings(half_life_days=30))
+    assert again.dirty_from() is None
+
+
+def test_a_version_whose_states_hold_other_things_folds_everybody_anew(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company(store)
+    company.take(message("m"))
+    company.work()
+    (fact,) = company.rows(facts)
+    shape = json.loads(fact.value)
+    changed = json.dumps(shape | {"state": "0" * 64})
+    with store.begin() as connection:
+        connection.execute(update(facts).values(value=changed))
+    assert Company(store).dirty_from() is not None
+
+
+@pytest.mark.parametrize("state", [b"", b"\x00", b"\xff\xff"])
+def test_a_state_that_cannot_be_read_is_folded_anew(company: Company, state: bytes) -> None:
+    company.take(*long_history(140, days_ago(40)))
+    company.work()
+    with company.database.begin() as connection:
+        connection.execute(update(states).values(state=state))
+        connection.execute(update(checkpoints).values(state=state))
+    assert company.as_of(NOW) == company.recomputed()
+    company.clock.now += 2 * HOUR
+    company.work()
+    assert company.is_consistent()
+
+
+# --- figures in lists ---
+
+
+def test_figures_are_refreshed_when_they_are_an_hour_old(company: Company) -> None:
+    company.take(message("m", NOW - HOUR, "a grave"), message("n", customer_id="c2"))
+    company.work()
+    (before, _) = company.rows(states)
+    company.clock.now += HOUR
+    company.work()
+    assert company.rows(states)[0] == before
+    company.clock.now += 30 * DAY
+    company.work()
+    found = company.rows(states)
+    assert [row.refreshed_at for row in found] == [company.clock.now] * 2
+    assert found[0].index_value < before.index_value
+    assert found[0].state == before.state
+    with company.database.read() as connection:
+        assert company.states.refreshed_at(connection) == company.clock.now
+        reading = read(company.kept(), company.clock.now, company.settings, Snapshot())
+    assert found[0].index_value == reading.index
+    assert found[0].quadrant == reading.quadrant
+
+
+def test_the_oldest_figures_are_refreshed_first_so_many_at_once(company: Company) -> None:
+    for n in range(5):
+        company.take(message(f"m{n}", customer_id=f"c{n}"))
+        company.clock.now += 60
+        company.work()
+    later = company.clock.now + HOUR + 1000
+    assert company.states.refresh(later, later - HOUR, 3) == 3
+    found = company.rows(states)
+    assert [row.refreshed_at == later for row in found] == [True] * 3 + [False] * 2
+    assert company.states.refresh(later, later - HOUR, 3) == 2
+    assert company.states.refresh(later, later - HOUR, 3) == 0
+
+
+def test_a_dirty_customer_is_refreshed_without_forgetting_that_it_is(company: Company) -> None:
+    company.take(message("m", NOW - 9))
+    company.work()
+    company.take(message("n", NOW - 5))
+    company.states.refresh(NOW + DAY, NOW + DAY, 9)
+    assert company.dirty_from() == NOW - 5
+    company.work()
+    assert company.is_consistent()
+
+
+# --- the portfolio's day ---
+
+
+def test_the_portfolio_is_kept_once_a_day_and_not_changed(store: Database) -> None:
+    clock = Clock(NOW - 5 * HOUR)
+    company = Company(store, clock=clock, settings=IndexSettings(portfolio_customers=2))
+    company.take(*[message(f"m{n}", customer_id=f"c{n}") for n in range(3)])
+    company.work()
+    clock.now += HOUR
+    company.take(*[message(f"x{n}", text="a insult", customer_id=f"d{n}") for n in range(3)])
+    company.work()
+    (row,) = company.rows(snapshots)
+    clock.now += 20 * HOUR
+    company.work()
+    first, second = company.rows(snapshots)
+    assert first == row
+    assert (first.day, second.day) == ("2026-07-01", "2026-07-02")
+    with store.read() as connection:
+        told = [company.states.snapshot(connection, at) for at in (NOW - DAY, NOW, NOW + 9 * DAY)]
+    assert [snapshot.day for snapshot in told] == ["", "2026-07-01", "2026-07-02"]
+    assert (told[1].customers, told[2].customers) == (3, 6)
+    assert told[2].rate == 0.1
+
+
+def test_the_index_of_a_past_day_stays_what_it_was(store: Database) -> None:
+    company = Company(store, settings=IndexSettings(portfolio_customers=2))
+    company.take(*long_history(40, days_ago(20)))
+    company.work()
+
+    def asked() -> Any:
+        with store.read() as connection:
+            snapshot = company.states.snapshot(connection, days_ago(16))
+            return read(company.as_of(days_ago(16)), days_ago(16), company.settings, snapshot)
+
+    before = asked()
+    company.take(*[message(f"x{n}", days_ago(n % 9), "a insult") for n in range(30)])
+    company.take(*[message(f"y{n}", days_ago(1), customer_id=f"d{n}") for n in range(9)])
+    company.clock.now += 3 * DAY
+    company.work()
+    assert asked() == before
+
+
+# --- alerts ---
+
+
+def test_an_alert_comes_with_a_change_and_not_with_the_standing(company: Company) -> None:
+    company.take(message("a", NOW - 9, "calm"))
+    company.work()
+    assert company.alerts() == []
+    company.take(message("b", NOW - 8, "a grave"))
+    company.work()
+    found = company.alerts()
+    assert sorted(found) == [("grave", ""), ("prepare_separation", ""), ("quadrant", "draining")]
+    company.take(message("c", NOW - 7, "calm"), message("d", NOW - 6, "calm"))
+    company.work()
+    company.clock.now += 2 * HOUR
+    company.work()
+    assert company.alerts() == found
+
+
+def test_what_time_changes_is_told_by_the_refresh(company: Company) -> None:
+    company.take(message("a", NOW - 9, "a grave"))
+    company.work()
+    before = len(company.alerts())
+    company.clock.now += 100 * DAY
+    company.work()
+    assert company.alerts()[before:] == [("quadrant", "calm")]
+    company.clock.now += 2 * HOUR
+    company.work()
+    assert len(company.alerts()) == before + 1
+
+
+def test_a_sign_is_told_when_it_begins_to_stand(company: Company) -> None:
+    for n in range(3):
+        company.take(message(f"m{n}", days_ago(9 - n), "a push"))
+        company.take(reply(f"r{n}", days_ago(9 - n) + HOUR))
+    company.work()
+    assert company.alerts() == [("sign", "informal_channel")]
+    company.take(message("more", days_ago(0.1), "a push"))
+    company.work()
+    assert company.alerts() == [("sign", "informal_channel")]
+
+
+def test_a_refold_tells_nothing_again(store: Database) -> None:
+    company = Company(store)
+    company.take(message("b", NOW - 8, "a grave"))
+    company.work()
+    before = company.alerts()
+    company.take(reply("late", days_ago(50)))
+    company.work()
+    Company(store, settings=IndexSettings(half_life_days=29)).work()
+    assert company.alerts() == before
