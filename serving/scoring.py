@@ -15,6 +15,13 @@ Thresholds = Mapping[str, Mapping[str, float]]
 
 _GRAVE_KINDS = ("physical", "private_data")
 _QUESTION = re.compile("[?؟]")
+_SURELY = 0.5
+"""A kind's own threshold finds all of it; what may cost a customer the relationship must be likely."""
+
+_PIECE_OF_EVIDENCE = 0.2
+"""The model is shy of `out_of_scope`, which one message seldom tells. The sign needs several, so that a
+lower threshold than the model's own finds it without finding it everywhere."""
+
 _THANKFUL = 0.6
 _FEW_WORDS = 3
 _ACKNOWLEDGEMENTS = frozenset(
@@ -46,14 +53,14 @@ def verdict_row(seq: int, text: str, verdict: Verdict, thresholds: Thresholds) -
     def holds(name: str, probability: float) -> bool:
         return probability >= thresholds.get(name, {}).get(BALANCED, 0.5)
 
-    grave = any(holds(kind, verdict.threat_kind[kind]) for kind in _GRAVE_KINDS)
+    grave = any(verdict.threat_kind[kind] >= _SURELY for kind in _GRAVE_KINDS)
     return {
         "seq": seq,
         "model": verdict.model,
         "verdict": json.dumps(verdict.as_dict(), ensure_ascii=False),
         "grave": "threat" in verdict.labels and grave,
         "off_channel": holds("off_channel", verdict.signs["off_channel"]),
-        "out_of_scope": holds("out_of_scope", verdict.signs["out_of_scope"]),
+        "out_of_scope": verdict.signs["out_of_scope"] >= _PIECE_OF_EVIDENCE,
         "thanks": needs_no_reply(text, verdict),
         "asks": asks(text),
         "vector": pack_vector(verdict.vector),

@@ -9,12 +9,19 @@ from __future__ import annotations
 import msgspec
 
 from serving.index.events import Incoming, Outcome, Outgoing, TicketChange
-from serving.index.matters import Matter, add_matter, find_matter, is_relapse
+from serving.index.matters import Matter, add_matter, find_matter, is_relapse, likeness
 from serving.index.service import Service
 from serving.index.settings import DAY, IndexSettings
 
 _EVIDENCE = 32
 _DAYS = 200
+_EPISODE_SECONDS = 3_600.0
+"""Messages of one sign within an hour of each other are one piece of evidence."""
+
+_SAME_COMPLAINT = 0.75
+_SURELY_THE_SAME = 0.9
+"""Cosines from which a message on another ticket, or on none, is the complaint that was solved."""
+
 _GOOD_OUTCOMES = frozenset({"purchase", "renewal", "upgrade"})
 
 
@@ -24,14 +31,12 @@ class Evidence(msgspec.Struct):
     Attributes:
         since, last: its first and last evidence.
         count: pieces of evidence.
-        before: messages of the customer before the first one.
         recent: times and ids of the last pieces.
     """
 
     since: float
     last: float
     count: int = 0
-    before: int = 0
     recent: list[tuple[float, str]] = msgspec.field(default_factory=list)
 
 
@@ -44,6 +49,7 @@ class Behaviour(msgspec.Struct):
         last_contact: the last message or opened ticket, caused or not.
         contact_ids: times and ids of the last contacts.
         outcome_at: the last purchase, renewal or upgrade.
+        fobbed_off: the last message is about a matter that is answered again and again, not solved.
     """
 
     runs: dict[str, Evidence] = msgspec.field(default_factory=dict)
@@ -53,14 +59,19 @@ class Behaviour(msgspec.Struct):
     last_contact: float = float("-inf")
     contact_ids: list[tuple[float, str]] = msgspec.field(default_factory=list)
     outcome_at: float | None = None
+    fobbed_off: bool = False
 
     def receive(self, message: Incoming, service: Service, settings: IndexSettings) -> None:
         """Take a message in; `service` is as it was before this message."""
         caused = service.at_fault(message.at, settings)
-        if not message.thanks:
+        self.fobbed_off = False
+        if message.thanks:
+            self._thank(message.at)
+        else:
             caused = self._discuss(message, service, caused, settings)
         self._contact(message.at, message.id, caused, settings)
-        if not message.labels.isdisjoint({"abuse", "threat"} if caused else _HOSTILE):
+        excused = caused or self.fobbed_off
+        if not message.labels.isdisjoint({"abuse", "threat"} if excused else _HOSTILE):
             self._note("hostile_language", message, settings)
         if message.off_channel and not caused:
             self._note("informal_channel", message, settings)
@@ -77,14 +88,17 @@ class Behaviour(msgspec.Struct):
             matter = add_matter(self.matters, message.at)
         elif (solved := matter.solved_at()) is not None:
             if not is_relapse(solved, message.at, settings):
-                if not caused:
+                # A question without a ticket is rarely the complaint again, however near its words.
+                if not caused and (matter.tickets or not message.asks):
                     self._note("repetition", message, settings)
                 matter.begin_again(message.at)
-            elif matter.resolved_at is not None:
+            elif matter.resolved_at is not None and _complains_again(matter, message, service):
                 service.relapse(message.at, message.id, settings)
                 matter.begin_again(message.at)
                 caused = True
         matter.add(message)
+        matter.fed = matter.fed or not service.tickets.keys().isdisjoint(matter.tickets)
+        self.fobbed_off = matter.is_fobbed_off
         if not caused and self._is_unproductive(matter, message.at, settings):
             self._note("unproductive_discussion", message, settings)
         return caused
@@ -109,8 +123,9 @@ class Behaviour(msgspec.Struct):
     def _note(self, sign: str, message: Incoming, settings: IndexSettings) -> None:
         run = self.runs.get(sign)
         if run is None or message.at - run.last > settings.sign_gap_days * DAY:
-            run = self.runs[sign] = Evidence(message.at, message.at, before=self.messages)
-        run.count += 1
+            run = self.runs[sign] = Evidence(message.at, message.at)
+        if run.count == 0 or message.at - run.last >= _EPISODE_SECONDS:
+            run.count += 1
         run.last = message.at
         run.recent = [*run.recent, (message.at, message.id)][-_EVIDENCE:]
 
@@ -121,16 +136,26 @@ class Behaviour(msgspec.Struct):
 
     def _answer(self, at: float) -> None:
         for matter in self.matters:
-            if matter.answered_at is None and not matter.tickets:
+            if matter.answered_at is None:
                 matter.answered_at = at
 
-    def change(self, change: TicketChange, settings: IndexSettings) -> None:
+    def _thank(self, at: float) -> None:
+        """Thanks are for the last answer."""
+        if self.matters:
+            recent = max(self.matters, key=lambda matter: matter.last)
+            if recent.answered_at is not None:
+                recent.thanked_at = at
+
+    def change(self, change: TicketChange, service: Service, settings: IndexSettings) -> None:
+        """A change of a ticket; `service` is as it was before it."""
         if change.type == "opened":
-            self._contact(change.at, "", False, settings)
+            caused = service.at_fault(change.at, settings)
+            self._contact(change.at, "", caused, settings)
         elif change.type == "replied":
             self._answer(change.at)
         for matter in self.matters:
             if change.ticket in matter.tickets:
+                matter.fed = True
                 if change.type == "resolved":
                     matter.resolved_at = change.at
                 elif change.type == "reopened":
@@ -141,6 +166,18 @@ class Behaviour(msgspec.Struct):
         if outcome.type in _GOOD_OUTCOMES:
             self.outcome_at = outcome.at
             self.runs.pop("unproductive_discussion", None)
+
+
+def _complains_again(matter: Matter, message: Incoming, service: Service) -> bool:
+    """Whether a message on a matter just solved says that it is not, rather than anything else."""
+    if message.off_channel or message.out_of_scope:
+        return False
+    if message.ticket and message.ticket in matter.tickets:
+        insult = not message.labels.isdisjoint({"abuse", "threat"})
+        talking = message.at - service.replied_at <= DAY
+        return not insult and (message.asks or not talking)
+    enough = _SAME_COMPLAINT if message.ticket else _SURELY_THE_SAME
+    return likeness(matter, message) >= enough
 
 
 _HOSTILE = frozenset({"abuse", "threat", "accusation"})

@@ -106,13 +106,12 @@ def _next_step(
             or reading.pain >= _NOTICEABLE * settings.hurt_pain
         )
         return LISTEN if noticed else NONE
-    return _climb(reading, decisions, taken, prepare, settings)
+    return _climb(reading, decisions, prepare, settings)
 
 
 def _climb(
     reading: Reading,
     decisions: Sequence[Decision],
-    taken: set[str],
     prepare: bool,
     settings: IndexSettings,
 ) -> str:
@@ -121,16 +120,15 @@ def _climb(
     """
     if reading.grave_at is not None:
         return SEPARATION
-    if prepare and taken.issuperset(_LADDER):
-        return SEPARATION
     tried = [decision for decision in decisions if decision.step in _LADDER]
     if tried and reading.at - tried[-1].at < settings.step_days * DAY:
         return tried[-1].step
     highest = max((_LADDER.index(decision.step) for decision in tried), default=-1)
-    if highest < 0 and reading.index >= 1.5 * settings.toxic_index:
+    if highest < 0 and any(s.active and s.name == "hostile_language" for s in reading.signs):
         return WARNING
-    untried = [step for step in _LADDER[highest + 1 :] if step not in taken]
-    return untried[0] if untried else _LADDER[-1]
+    if highest + 1 < len(_LADDER):
+        return _LADDER[highest + 1]
+    return SEPARATION if prepare else _LADDER[-1]
 
 
 def _for(reading: Reading, money: Money, settings: IndexSettings) -> Iterator[Reason]:

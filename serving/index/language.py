@@ -12,6 +12,10 @@ from serving.index.settings import DAY, IndexSettings
 
 _EVIDENCE = 24
 _THREATS = 8
+_FEW = 2.0
+_HOSTILE = frozenset({"abuse", "threat", "accusation"})
+_ONE_THREAT_SECONDS = 6 * 3_600.0
+"""Threats so close to each other are one threat in several lines."""
 
 
 class Hostile(msgspec.Struct, frozen=True):
@@ -37,6 +41,7 @@ class Language(msgspec.Struct):
         messages: number of messages.
         severity: sum of their severities.
         recent: the same with a short half-life.
+        hostile: number of messages with a label; an accusation under the company's fault has none.
         peak: the message whose forgetting worth is highest.
         grave_at, grave_ids: the last grave event and its messages.
         threats: times and ids of the last threats.
@@ -46,6 +51,7 @@ class Language(msgspec.Struct):
     messages: Sum = msgspec.field(default_factory=Sum)
     severity: Sum = msgspec.field(default_factory=Sum)
     recent: Sum = msgspec.field(default_factory=Sum)
+    hostile: Sum = msgspec.field(default_factory=Sum)
     peak: Peak | None = None
     grave_at: float | None = None
     grave_ids: list[str] = msgspec.field(default_factory=list)
@@ -58,6 +64,8 @@ class Language(msgspec.Struct):
         self.messages.add(1.0, message.at, settings.half_life_days)
         self.severity.add(severity, message.at, settings.half_life_days)
         self.recent.add(severity, message.at, settings.intensification_half_life_days)
+        if not message.labels.isdisjoint({"abuse", "threat"} if at_fault else _HOSTILE):
+            self.hostile.add(1.0, message.at, settings.half_life_days)
         if severity > 0:
             self.evidence.append(Hostile(message.at, message.id, severity))
             del self.evidence[:-_EVIDENCE]
@@ -66,7 +74,8 @@ class Language(msgspec.Struct):
         self._raise_peak(message, settings)
 
     def _threat(self, message: Incoming, settings: IndexSettings) -> None:
-        earlier = [i for at, i in self.threats if message.at - at <= settings.grave_days * DAY]
+        since = message.at - settings.grave_days * DAY
+        earlier = [i for at, i in self.threats if since <= at < message.at - _ONE_THREAT_SECONDS]
         if message.grave or earlier:
             self.grave_at = message.at
             self.grave_ids = [message.id] if message.grave else [*earlier, message.id]
@@ -86,15 +95,18 @@ class Language(msgspec.Struct):
         """What the worst message is still worth, 0 to 1."""
         if self.peak is None:
             return 0.0
-        return decayed(self.peak.amount, at - self.peak.at, settings.peak_half_life_days)
+        half_life = settings.peak_half_life_days
+        if self.peak.amount >= settings.grave_peak:
+            half_life = settings.grave_half_life_days
+        return decayed(self.peak.amount, at - self.peak.at, half_life)
 
     def intensification_at(self, at: float, settings: IndexSettings) -> float:
-        """0 for one hostile message, towards 1 for many within days of each other.
+        """0 for one or two hostile messages, towards 1 for many within days of each other.
 
         It only ever grows with a message's severity (a difference of rates would not).
         """
         close = self.recent.read(at, settings.intensification_half_life_days)
-        return 1.0 - math.exp(-max(0.0, close - 1.0))
+        return 1.0 - math.exp(-max(0.0, close - _FEW))
 
     def rate_at(self, at: float, prior_rate: float, settings: IndexSettings) -> tuple[float, float]:
         """Rate of hostile language, shrunk towards the prior: the prior's part and the messages' own.

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from serving.index.events import Incoming
 from serving.index.settings import DAY, IndexSettings
 
-MOST_MATTERS = 8
-"""The oldest is forgotten when another begins, so that an update costs the same for ever."""
+MOST_MATTERS = 16
+"""Another one displaces the oldest (one without a ticket first), so that an update costs the same
+for ever."""
 
 _TICKETS = 4
+_FOBBED_OFF = 2
 
 
 class Matter(msgspec.Struct):
@@ -23,7 +25,11 @@ class Matter(msgspec.Struct):
         messages: how many of the customer's messages are about it since it was last resolved.
         began: the first of these.
         answered_at: a person's last answer after the customer's last message.
+        thanked_at: the customer's thanks after that answer.
         resolved_at: the ticket feed said so, and the customer has not written on it since.
+        fed: the ticket feed has told something of one of its tickets.
+        fair: it began without a hostile word.
+        returns: how often the customer came back more than a day after an answer.
     """
 
     began: float
@@ -32,12 +38,20 @@ class Matter(msgspec.Struct):
     messages: int = 0
     tickets: list[str] = msgspec.field(default_factory=list)
     answered_at: float | None = None
+    thanked_at: float | None = None
     resolved_at: float | None = None
+    fed: bool = False
+    fair: bool = True
+    returns: int = 0
 
     def add(self, message: Incoming) -> None:
+        if self.messages == 0:
+            self.fair, self.returns = not message.labels, 0
+        elif self.answered_at is not None and message.at - self.answered_at > DAY:
+            self.returns += 1
         self.messages += 1
         self.last = message.at
-        self.answered_at = None
+        self.answered_at = self.thanked_at = None
         if message.ticket and message.ticket not in self.tickets:
             self.tickets = [*self.tickets, message.ticket][-_TICKETS:]
         if message.vector:
@@ -46,15 +60,18 @@ class Matter(msgspec.Struct):
     def solved_at(self) -> float | None:
         """When it was solved as far as the customer's silence tells; None if it is open.
 
-        Without a ticket, an answer by a person after which the customer was content for as long as a
-        relapse takes is taken as the solution.
+        Where no feed tells, an answer by a person for which the customer gave thanks is the solution.
         """
-        if self.resolved_at is not None or self.tickets:
-            return self.resolved_at
-        return self.answered_at
+        return self.resolved_at if self.fed or self.resolved_at is not None else self.thanked_at
+
+    @property
+    def is_fobbed_off(self) -> bool:
+        """Begun fairly, answered again and again, and not solved: blame is no wonder."""
+        return self.fair and self.returns >= _FOBBED_OFF and self.resolved_at is None
 
     def begin_again(self, at: float) -> None:
-        self.began, self.messages, self.resolved_at, self.answered_at = at, 0, None, None
+        self.began, self.messages = at, 0
+        self.resolved_at = self.answered_at = self.thanked_at = None
 
 
 def find_matter(matters: list[Matter], message: Incoming, settings: IndexSettings) -> Matter | None:
@@ -75,7 +92,7 @@ def find_matter(matters: list[Matter], message: Incoming, settings: IndexSetting
 
 def add_matter(matters: list[Matter], at: float) -> Matter:
     if len(matters) >= MOST_MATTERS:
-        matters.remove(min(matters, key=lambda matter: matter.last))
+        matters.remove(min(matters, key=lambda matter: (bool(matter.tickets), matter.last)))
     matters.append(Matter(began=at, last=at))
     return matters[-1]
 
@@ -83,6 +100,14 @@ def add_matter(matters: list[Matter], at: float) -> Matter:
 def is_relapse(solved: float, at: float, settings: IndexSettings) -> bool:
     """Back so soon that it was never solved for the customer."""
     return at - solved <= settings.relapse_days * DAY
+
+
+def likeness(matter: Matter, message: Incoming) -> float:
+    """Cosine of a message and a matter; 0 where one has no vector."""
+    if not (matter.centre and message.vector):
+        return 0.0
+    centre, vector = _values(matter.centre), _vector(message.vector)
+    return float(centre @ vector / (np.linalg.norm(centre) * np.linalg.norm(vector) + 1e-9))
 
 
 def _vector(packed: bytes) -> NDArray[np.float32]:

@@ -14,6 +14,11 @@ from serving.index.settings import DAY, IndexSettings
 _HOUR = 3_600.0
 _OPEN_TICKETS = 64
 _IDS = 12
+_ONE_MESSAGE = 0.5
+"""Share of the pain of an unanswered message while it is the only one: it may need no answer."""
+
+_GOOD_REPLIES = 2.0
+"""So many replies in time are taken for granted: a single late one does not make a customer hurt."""
 
 
 class OpenTicket(msgspec.Struct):
@@ -56,7 +61,7 @@ class Service(msgspec.Struct):
 
     def at_fault(self, at: float, settings: IndexSettings) -> bool:
         """Whether something that the company has not put right may explain what the customer does."""
-        return at <= self.fault_until or self.lateness(at, settings) > 0
+        return at <= self.fault_until or self.lateness(at, settings) > settings.fault_lateness
 
     def lateness(self, at: float, settings: IndexSettings) -> float:
         """How badly the open message is kept waiting, 0 (in time, or none is open) to 1."""
@@ -109,6 +114,7 @@ class Service(msgspec.Struct):
         self.late.add(lateness, at, settings.half_life_days)
         if lateness > 0:
             self.late_ids = (self.late_ids + self.open_ids)[-_IDS:]
+        if lateness > settings.fault_lateness:
             self.blame(at, settings)
         self.open_since, self.open_ids = None, []
 
@@ -168,9 +174,10 @@ class Service(msgspec.Struct):
         half_life = settings.half_life_days
         quiet = at - self.last_event - settings.fault_days * DAY
         forgotten = decayed(1.0, quiet, half_life)
-        unanswered = settings.unanswered_weight * self.lateness(at, settings) * forgotten
+        waiting = self.lateness(at, settings) * (1.0 if len(self.open_ids) > 1 else _ONE_MESSAGE)
+        unanswered = settings.unanswered_weight * waiting * forgotten
         yield "unanswered", _load(unanswered), list(self.open_ids)
-        rate = self.late.read(at, half_life) / (1.0 + self.answered.read(at, half_life))
+        rate = self.late.read(at, half_life) / (_GOOD_REPLIES + self.answered.read(at, half_life))
         yield "late_replies", rate / settings.late_scale, list(self.late_ids)
         age = max((at - t.opened_at for t in self.tickets.values()), default=0.0)
         low, high = settings.unresolved_days * DAY, settings.unresolved_limit_days * DAY

@@ -63,6 +63,11 @@ class IndexSettings(BaseModel):
         le=1,
         description="What one grave threat alone adds at once (0.65 gives an index of 65).",
     )
+    grave_half_life_days: float = Field(
+        default=120.0,
+        gt=0,
+        description="After so many days a grave event counts half: it matters for `grave_days`.",
+    )
     threat_peak: float = Field(
         default=0.18, ge=0, le=1, description="What one other threat adds as the worst message."
     )
@@ -90,19 +95,19 @@ class IndexSettings(BaseModel):
         " nothing hostile, stays below 10.",
     )
     repetition_weight: float = Field(
-        default=0.2, ge=0, le=1, description="What the sign `repetition` adds."
+        default=0.26, ge=0, le=1, description="What the sign `repetition` adds."
     )
     hostile_language_weight: float = Field(
         default=0.22, ge=0, le=1, description="What the sign `hostile_language` adds."
     )
     informal_channel_weight: float = Field(
-        default=0.18, ge=0, le=1, description="What the sign `informal_channel` adds."
+        default=0.26, ge=0, le=1, description="What the sign `informal_channel` adds."
     )
     scope_creep_weight: float = Field(
-        default=0.18, ge=0, le=1, description="What the sign `scope_creep` adds."
+        default=0.26, ge=0, le=1, description="What the sign `scope_creep` adds."
     )
     unproductive_discussion_weight: float = Field(
-        default=0.18, ge=0, le=1, description="What the sign `unproductive_discussion` adds."
+        default=0.26, ge=0, le=1, description="What the sign `unproductive_discussion` adds."
     )
     sign_gap_days: float = Field(
         default=42.0,
@@ -151,10 +156,10 @@ class IndexSettings(BaseModel):
         description="Hostile messages that the sign `hostile_language` needs.",
     )
     hostile_share: float = Field(
-        default=0.25,
+        default=0.05,
         ge=0,
         le=1,
-        description="Share of the messages since the first hostile one that must be hostile.",
+        description="Share of the customer's messages, recent ones counting most, that must be hostile.",
     )
     informal_count: int = Field(
         default=3, ge=1, description="Pushes to a private channel that make a sign."
@@ -193,6 +198,13 @@ class IndexSettings(BaseModel):
         ge=0,
         description="So long after a late reply, a reopening, a third desk or a false resolution what"
         " the customer does is taken as caused by it.",
+    )
+    fault_lateness: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Lateness of a reply, from 0 (in time) to 1 (as bad as it gets), from which the"
+        " company is at fault.",
     )
     unanswered_weight: float = Field(
         default=0.6, ge=0, le=1, description="Pain of a message that nobody answered."

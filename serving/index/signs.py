@@ -69,8 +69,9 @@ def _by_evidence(state: State, name: str, needed: int, at: float, settings: Inde
         return Sign(name, False)
     active = run.count >= needed
     if name == "hostile_language":
-        written = state.behaviour.messages - run.before
-        active = active and run.count >= settings.hostile_share * written
+        hostile = state.language.hostile.read(at, settings.half_life_days)
+        written = state.language.messages.read(at, settings.half_life_days)
+        active = active and hostile >= settings.hostile_share * written
     ids = tuple(identity for _, identity in run.recent)
     return Sign(name, active, run.since, run.last, ids)
 

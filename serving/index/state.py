@@ -59,7 +59,7 @@ class State(msgspec.Struct):
                 self.behaviour.send(event)
                 self.service.send(event, settings)
             case TicketChange():
-                self.behaviour.change(event, settings)
+                self.behaviour.change(event, self.service, settings)
                 self.service.change(event, settings)
             case Outcome():
                 self.behaviour.end(event)
@@ -75,7 +75,7 @@ class State(msgspec.Struct):
         worsens anything.
         """
         self.behaviour.receive(message, self.service, settings)
-        at_fault = self.service.at_fault(message.at, settings)
+        at_fault = self.service.at_fault(message.at, settings) or self.behaviour.fobbed_off
         self.language.apply(message, at_fault, settings)
         self.service.receive(message, settings)
 
