@@ -79,7 +79,8 @@ def _verdict(abuse: float) -> Verdict:
 
 _MESSAGE = (
     "INSERT INTO messages (seq, source, id, customer_id, direction, channel, sent_at, received_at,"
-    " ticket_id, agent_id, text, text_hash, scored) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1)"
+    " ticket_id, agent_id, text, text_hash, scored, attempts)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,0)"
 )
 _SCORED = (
     "INSERT INTO verdicts (seq, model, verdict, grave, off_channel, out_of_scope, thanks, asks,"
@@ -97,8 +98,9 @@ def build(path: Path, messages: int, customers: int, now: float) -> float:
         ((f"c{i}", now, 50.0 + i % 200) for i in range(customers)),
     )
     file.executemany(
-        "INSERT INTO tickets (id, customer_id, opened_at, resolved_at, minutes_of_work, updated_at)"
-        " VALUES (?,?,?,?,?,?)",
+        "INSERT INTO tickets"
+        " (id, customer_id, opened_at, resolved_at, minutes_of_work, updated_at, last_at)"
+        " VALUES (?,?,?,?,?,?,?)",
         _tickets(messages // 10, customers, now),
     )
     verdicts = [json.dumps(_verdict(p).as_dict()) for p in (0.01, 0.02, 0.1, 0.9)]
@@ -122,7 +124,15 @@ def build(path: Path, messages: int, customers: int, now: float) -> float:
 def _tickets(count: int, customers: int, now: float) -> Iterator[tuple[Any, ...]]:
     for i in range(count):
         opened = now - _SPAN_DAYS * DAY * (1 - i / count)
-        yield f"t{i}", f"c{i % customers}", opened, opened + 7_200, 12.0, opened + 7_200
+        yield (
+            f"t{i}",
+            f"c{i % customers}",
+            opened,
+            opened + 7_200,
+            12.0,
+            opened + 7_200,
+            opened + 7_200,
+        )
 
 
 def _messages(
@@ -189,7 +199,7 @@ async def time_requests(settings: Settings, customers: int) -> dict[str, dict[st
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://store", timeout=300
+            transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=300
         ) as client,
     ):
         for name, path in paths.items():

@@ -1,25 +1,36 @@
-"""Who may call what, and how often: API keys with scopes, and a rate limit per key."""
+"""Who may call what, and how often: API keys with scopes, and a rate limit per key.
+
+Where no keys are in use, only programs on this machine are answered, and no web page in its browser.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from math import ceil
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.errors import ApiError, Code, not_ready
+from serving.errors import ApiError, Code, error_response, not_ready
 from serving.settings import Settings
 from serving.store.database import Database
 from serving.store.keys import Key, find_key
 
 _CACHE_SECONDS = 5.0
 """A revoked key works no longer than this."""
+
+_KEY = re.compile(r"btx_[A-Za-z0-9_-]{43}")
+"""What every key looks like: `create_key` makes it."""
 
 
 def is_local(host: str) -> bool:
@@ -45,6 +56,37 @@ def needs_keys(settings: Settings) -> bool:
     return settings.api_keys == "required" or (settings.api_keys == "auto" and not local)
 
 
+class ThisMachineOnly:
+    """Refuses what comes under another name than this machine's, or from a page of another one: a
+    browser lets any web page send here, and read the answer once its own name leads here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            host, origin = headers.get("host", ""), headers.get("origin")
+            if not (_names_us(f"//{host}") and (origin is None or _names_us(origin))):
+                app = error_response(HTTPStatus.FORBIDDEN, Code.FORBIDDEN, _NOT_FROM_HERE)
+        await app(scope, receive, send)
+
+
+_NOT_FROM_HERE = (
+    "without API keys only programs on this machine are answered, under its own name: ask"
+    " http://localhost, or start with --api-keys required"
+)
+
+
+def _names_us(url: str) -> bool:
+    try:
+        return is_local(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
 class Access:
     """Checks each request's key and rate. The rate is counted in this process."""
 
@@ -54,7 +96,7 @@ class Access:
         self._clock = clock
         self._rate = RateLimitItemPerMinute(settings.requests_per_minute)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._cache: dict[str, tuple[float, Key | None]] = {}
+        self._cache: dict[bytes, tuple[float, Key]] = {}
 
     async def check(self, request: Request, scope: str) -> str | None:
         """The id of the request's key; None where no keys are in use.
@@ -66,7 +108,6 @@ class Access:
             return None
         key = await self._key(request)
         if key is None:
-            self._count(f"address {request.client.host if request.client else 'unknown'}")
             raise ApiError(
                 HTTPStatus.UNAUTHORIZED,
                 Code.UNAUTHORIZED,
@@ -89,17 +130,25 @@ class Access:
             )
 
     async def _key(self, request: Request) -> Key | None:
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not secret.strip():
+        """The request's key. One that was not seen before counts against the address: it may be a
+        guess.
+        """
+        kind, _, rest = request.headers.get("authorization", "").partition(" ")
+        secret = rest.strip() if kind.lower() == "bearer" else ""
+        digest = hashlib.sha256(secret.encode()).digest()
+        until, known = self._cache.get(digest, (0.0, None))
+        if known is None:
+            self._count(f"address {request.client.host if request.client else 'unknown'}")
+        elif until >= self._clock():
+            return known
+        if not _KEY.fullmatch(secret):
             return None
-        secret = secret.strip()
-        until, key = self._cache.get(secret, (0.0, None))
-        if until < self._clock():
-            key = await asyncio.to_thread(self._find, secret)
-            self._cache.pop(secret, None)
-            if key is not None:  # a guessed one is not worth the memory
-                self._cache[secret] = self._clock() + _CACHE_SECONDS, key
-        return key
+        found = await asyncio.to_thread(self._find, secret)
+        if found is None:
+            self._cache.pop(digest, None)
+        else:
+            self._cache[digest] = self._clock() + _CACHE_SECONDS, found
+        return found
 
     def _find(self, secret: str) -> Key | None:
         with self._database.read() as connection:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 
 from serving import classify
+from serving.access import ThisMachineOnly, needs_keys
 from serving.batcher import Scorer
 from serving.errors import add_error_handlers
 from serving.openapi import error_documentation
@@ -39,7 +40,11 @@ ROUTERS = (
 def create_app(
     settings: Settings, classifier: Scorer, clock: Callable[[], float] = time.time
 ) -> FastAPI:
-    """The application over a loaded classifier; its store is opened when it starts."""
+    """The application over a loaded classifier; its store is opened when it starts.
+
+    Raises:
+        ValueError: keys are switched off on an address that others reach.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +62,8 @@ def create_app(
     )
     app.state.settings = settings
     add_error_handlers(app)
+    if not needs_keys(settings):
+        app.add_middleware(ThisMachineOnly)
     for router in ROUTERS:
         app.include_router(router)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -54,6 +55,7 @@ class Batcher:
         self._turns: deque[deque[_Waiting]] = deque()
         self._large_is_next = False
         self._filled = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1)  # writes and look-ups share the default one
         self._requests = 0
         self._characters = 0
 
@@ -106,6 +108,7 @@ class Batcher:
             left.clear()  # when the caller is gone, its texts must not stay in memory
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._filled.wait()
             if not (batch := self._take()):
@@ -113,7 +116,8 @@ class Batcher:
                 continue
             try:
                 texts = [item.text for item in batch]
-                _answer(batch, await asyncio.to_thread(self.classifier.score, texts))
+                scoring = loop.run_in_executor(self._thread, self.classifier.score, texts)
+                _answer(batch, await scoring)
             except Exception as error:  # the requests must hear of it, and the worker must live
                 _fail(batch, error)
 

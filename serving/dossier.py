@@ -120,7 +120,8 @@ class Story:
         month.messages += 1
         hostile = self._is_hostile(message)
         if hostile:
-            severity = message_severity(message, at_fault, self._settings)
+            excused = at_fault or self.state.behaviour.fobbed_off
+            severity = message_severity(message, excused, self._settings)
             month.hostile.append((severity, message))
         if not message.thanks:
             self._discuss(message, hostile)

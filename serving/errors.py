@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from http import HTTPStatus
@@ -11,6 +12,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,19 @@ def error_response(
     return JSONResponse(body, status, headers)
 
 
+_BUSY_SQLITE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY_POSTGRESQL = ("40001", "40P01", "55P03", "57014", "53300")
+"""Serialization failure, deadlock, lock timeout, statement timeout, too many connections."""
+
+
+def _is_busy(error: OperationalError | PoolTimeout) -> bool:
+    """The database would answer in a moment; a full disk or a missing table is something else."""
+    if isinstance(error, PoolTimeout):
+        return True
+    sqlite_code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    return sqlite_code in _BUSY_SQLITE or getattr(error.orig, "sqlstate", "") in _BUSY_POSTGRESQL
+
+
 _CODES_BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 Handler = Callable[[Request, Any], Awaitable[JSONResponse]]
 
@@ -110,7 +126,18 @@ def add_error_handlers(app: FastAPI) -> None:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return error_response(500, Code.INTERNAL_ERROR, "an error on our side; it is in the log")
 
+    async def database_error(
+        request: Request, error: OperationalError | PoolTimeout
+    ) -> JSONResponse:
+        if not _is_busy(error):
+            return await unexpected(request, error)
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+        message = "the database is busy: send the same request again in a moment"
+        return error_response(503, Code.OVERLOADED, message, retry_after=1)
+
     app.add_exception_handler(ApiError, api_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, http_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
+    for kind in (OperationalError, PoolTimeout):
+        app.add_exception_handler(kind, database_error)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, unexpected)

@@ -122,54 +122,54 @@ _VERDICTS = {
         "id": None,
         "language": "ar",
         "script": "Arab",
-        "scores": {"abuse": 0.0318, "threat": 0.016, "accusation": 0.976},
+        "scores": {"abuse": 0.0335, "threat": 0.0092, "accusation": 0.9828},
         "labels": ["accusation"],
         "threat_kind": {
-            "physical": 0.0067,
-            "private_data": 0.001,
-            "job": 0.0008,
+            "physical": 0.004,
+            "private_data": 0.0007,
+            "job": 0.0002,
             "reputation": 0.002,
         },
-        "sentiment": {"negative": 0.9812, "neutral": 0.0092, "positive": 0.0096},
+        "sentiment": {"negative": 0.9929, "neutral": 0.0035, "positive": 0.0037},
         "signs": {
             "off_channel": 0.0008,
-            "out_of_scope": 0.0157,
-            "refund_demand": 0.0875,
-            "escalation": 0.0042,
-            "leaving": 0.007,
-            "distress": 0.0016,
+            "out_of_scope": 0.0003,
+            "refund_demand": 0.0934,
+            "escalation": 0.0032,
+            "leaving": 0.0061,
+            "distress": 0.0025,
         },
         "needs_review": False,
         "truncated": False,
-        "model": "1.1.0",
+        "model": "1.2.0",
     },
     "threat (English)": {
         "id": None,
         "language": "en",
         "script": "Latn",
-        "scores": {"abuse": 0.0394, "threat": 0.9303, "accusation": 0.0337},
+        "scores": {"abuse": 0.0277, "threat": 0.9797, "accusation": 0.0171},
         "labels": ["threat"],
         "threat_kind": {
-            "physical": 0.1137,
-            "private_data": 0.7882,
-            "job": 0.0058,
-            "reputation": 0.0916,
+            "physical": 0.1064,
+            "private_data": 0.9487,
+            "job": 0.0066,
+            "reputation": 0.4846,
         },
-        "sentiment": {"negative": 0.9846, "neutral": 0.0138, "positive": 0.0016},
+        "sentiment": {"negative": 0.9856, "neutral": 0.0123, "positive": 0.0021},
         "signs": {
-            "off_channel": 0.002,
-            "out_of_scope": 0.0042,
-            "refund_demand": 0.919,
-            "escalation": 0.0119,
-            "leaving": 0.0015,
-            "distress": 0.0029,
+            "off_channel": 0.001,
+            "out_of_scope": 0.0,
+            "refund_demand": 0.9876,
+            "escalation": 0.0187,
+            "leaving": 0.0025,
+            "distress": 0.0005,
         },
         "needs_review": False,
         "truncated": False,
-        "model": "1.1.0",
+        "model": "1.2.0",
     },
 }
-"""What model 1.1.0 says of the first two examples above."""
+"""What model 1.2.0 says of the first two examples above."""
 _ANSWER = {
     "description": "A verdict or an error for each message, in order.",
     "content": {
@@ -212,8 +212,8 @@ _ERRORS = {
     " scored (`text_missing`, `text_not_string`, `text_too_long`).",
     HTTPStatus.TOO_MANY_REQUESTS: "The service is busy (`overloaded`): wait `Retry-After` seconds.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A failure on our side (`internal_error`).",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The model is not loaded (`not_ready`): wait `Retry-After`"
-    " seconds.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The model is not loaded (`not_ready`) or the database is busy"
+    " (`overloaded`): wait `Retry-After` seconds.",
 }
 
 
@@ -227,6 +227,7 @@ _COMMON_ERRORS = (
     HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
 )
 
 

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import Request
 
 from serving.access import Access
 from serving.batcher import Batcher, Scorer
+from serving.kept import Kept
 from serving.scoring import Thresholds
 from serving.settings import Settings
 from serving.store.database import Database
@@ -28,6 +29,7 @@ class Services:
     Attributes:
         clock: seconds since 1970; the only clock that routes and store read.
         thresholds: the model's menu by output.
+        kept_support: what the portfolio tells of support.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Services:
     worker: Worker
     thresholds: Thresholds
     clock: Callable[[], float]
+    kept_support: Kept = field(default_factory=Kept)
 
 
 def services_of(request: Request) -> Services:

@@ -98,7 +98,7 @@ class Settings(IndexSettings, BaseSettings):
     )
     store_text: bool = Field(
         default=True,
-        description="False drops each text once it is scored, and keeps scores and a hash only:"
+        description="False drops each text once it is scored, and keeps scores and a hash only;"
         " evidence can then be counted, not read.",
     )
     retention_days: float | None = Field(
@@ -137,8 +137,8 @@ class Settings(IndexSettings, BaseSettings):
         default=0.01,
         gt=0,
         le=1,
-        description="Share of customers separated from in 12 months above which the portfolio says"
-        " that the product or the business is at fault.",
+        description="Share of customers separated from in 12 months above which the portfolio raises"
+        " an alarm; more than a few mean that the product or the business is at fault.",
     )
 
     @field_validator("default_timezone")

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import Callable
-from urllib.parse import urlsplit
+from collections.abc import Callable, Sequence
 
 import httpx
 import msgspec
 
-from serving.store.alerts import Due, claim_due, delivered, failed
+from serving.store.alerts import Due, claim_due, delivered, failed, is_due
 from serving.store.database import Database
 
 log = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 60.0
-_TIMEOUT_SECONDS = 10.0
+_DEADLINE_SECONDS = 10.0
+"""Of a whole delivery, however slowly the receiver answers."""
+
 _IDLE_SECONDS = 2.0
 _BATCH = 5
-"""Few enough to be sent within the lease, however slow the receiver is."""
+"""Few enough for all their deadlines to end within the lease."""
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+_6TO4_RELAYS = ipaddress.ip_network("192.88.99.0/24")
 SIGNATURE = "X-Brandtox-Signature"
 
 Resolve = Callable[[str, int], list[str]]
@@ -42,20 +45,21 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def check_url(url: str) -> tuple[str, int]:
-    """The URL's host and port.
+    """The URL's host, in IDNA where it is not in ASCII, and its port.
 
     Raises:
         WebhookError: it is not HTTPS, has no host, or names a user.
     """
     try:
-        parts = urlsplit(url)
-        port = parts.port or 443
-        httpx.URL(url)
-    except (ValueError, httpx.InvalidURL) as error:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
         raise WebhookError(f"the webhook is no URL: {error}") from error
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.password:
+    if parsed.scheme != "https" or not parsed.raw_host or parsed.userinfo:
         raise WebhookError("the webhook must be an https:// URL without a user")
-    return parts.hostname, port
+    port = 443 if parsed.port is None else parsed.port
+    if not 0 < port < 65_536:
+        raise WebhookError(f"the webhook is no URL: no port is {port}")
+    return parsed.raw_host.decode("ascii"), port
 
 
 def public_address(url: str, resolver: Resolve = resolve) -> tuple[str, str, int]:
@@ -80,16 +84,15 @@ def public_address(url: str, resolver: Resolve = resolve) -> tuple[str, str, int
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and (inner := _embedded(parsed)) is not None:
-        parsed = inner
-    return parsed.is_global and not parsed.is_multicast
-
-
-def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, or behind a NAT64."""
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed.is_global and not parsed.is_multicast and parsed not in _6TO4_RELAYS
+    # Mapped and NAT64 addresses, behind which an IPv4 one of the own network may stand, lie elsewhere.
+    return (
+        parsed.is_global
+        and parsed in _UNICAST
+        and parsed.sixtofour is None
+        and parsed.teredo is None
+    )
 
 
 def signature(secret: str, at: float, body: bytes) -> str:
@@ -109,16 +112,14 @@ class Deliverer:
         secret: str,
         clock: Callable[[], float],
         resolver: Resolve = resolve,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._database = database
         self._url = url
         self._secret = secret
         self._clock = clock
         self._resolver = resolver
-        self._client = httpx.Client(
-            timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False, transport=transport
-        )
+        self._transport = transport
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -133,38 +134,57 @@ class Deliverer:
                 busy = False
             if not busy:
                 self._stop.wait(_IDLE_SECONDS)
-        self._client.close()
 
     def turn(self) -> bool:
         """Try what is due; returns whether there was anything."""
+        with self._database.read() as connection:
+            if not is_due(connection, self._clock()):
+                return False
         with self._database.begin() as connection:
             due = claim_due(connection, self._clock(), _LEASE_SECONDS, _BATCH)
-        for item in due:
-            arrived = self._send(item)
-            with self._database.begin() as connection:
-                (delivered if arrived else failed)(connection, item, self._clock())
+        if due:
+            asyncio.run(self._deliver(due))
         return bool(due)
 
-    def _send(self, item: Due) -> bool:
-        body = msgspec.json.encode(item.body)
+    async def _deliver(self, due: Sequence[Due]) -> None:
+        async with httpx.AsyncClient(
+            timeout=_DEADLINE_SECONDS,
+            follow_redirects=False,
+            trust_env=False,
+            transport=self._transport,
+        ) as client:
+            for item in due:
+                arrived = await self._send(client, item)
+                with self._database.begin() as connection:  # nothing else waits for this loop
+                    (delivered if arrived else failed)(connection, item, self._clock())
+
+    async def _send(self, client: httpx.AsyncClient, item: Due) -> bool:
+        """Whether the receiver took it. Of its answer only the status is read; of an error only the
+        type is told, for its words may be anybody's.
+        """
         try:
-            address, host, port = public_address(self._url, self._resolver)
-            shown = f"[{address}]" if ":" in address else address
-            url = httpx.URL(self._url).copy_with(host=shown, port=port)
-            response = self._client.post(
-                url,
-                content=body,
-                headers={
-                    "Host": host if port == 443 else f"{host}:{port}",
-                    "Content-Type": "application/json",
-                    SIGNATURE: signature(self._secret, self._clock(), body),
-                },
-                extensions={"sni_hostname": host},
-            )
-        except (WebhookError, httpx.HTTPError) as error:
-            log.warning("alert %d was not delivered: %s", item.seq, error)
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                status = await self._post(client, msgspec.json.encode(item.body))
+        except Exception as error:
+            log.warning("alert %d was not delivered: %s", item.seq, type(error).__name__)
             return False
-        if response.is_success:
+        if httpx.codes.is_success(status):
             return True
-        log.warning("alert %d was answered %d", item.seq, response.status_code)
+        log.warning("alert %d was answered %d", item.seq, status)
         return False
+
+    async def _post(self, client: httpx.AsyncClient, body: bytes) -> int:
+        address, host, port = await asyncio.to_thread(public_address, self._url, self._resolver)
+        shown = f"[{address}]" if ":" in address else address
+        async with client.stream(
+            "POST",
+            httpx.URL(self._url).copy_with(host=shown, port=port),
+            content=body,
+            headers={
+                "Host": host if port == 443 else f"{host}:{port}",
+                "Content-Type": "application/json",
+                SIGNATURE: signature(self._secret, self._clock(), body),
+            },
+            extensions={"sni_hostname": host},
+        ) as response:
+            return response.status_code

@@ -14,14 +14,14 @@ import pytest
 from click.testing import CliRunner
 from fastapi.routing import APIRoute
 
-from serving import cli
+from serving import access, cli
 from serving.access import is_local, needs_keys
 from serving.app import create_app
 from serving.settings import Settings
 from serving.store.audit import trail
 from serving.store.database import Database
 from serving.store.keys import SCOPES, create_key, find_key, list_keys, revoke_key
-from serving.store.tables import api_keys
+from serving.store.tables import api_keys, customers
 from tests.conftest import OpenClient
 from tests.helpers import NOW, Clock, FakeScorer, Json
 
@@ -206,7 +206,92 @@ async def test_without_keys_there_is_no_limit(open_client: OpenClient) -> None:
         assert [(await client.get("/alerts")).status_code for _ in range(3)] == [200] * 3
 
 
+async def test_what_is_no_key_is_never_looked_up_and_guesses_only_within_the_limit(
+    open_client: OpenClient, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, looked_up = secret_of(store, "read"), []
+
+    def spy(connection: Any, sought: str) -> Any:
+        looked_up.append(sought)
+        return find_key(connection, sought)
+
+    monkeypatch.setattr(access, "find_key", spy)
+    guesses = [f"btx_{n:043d}" for n in range(9)]
+    async with open_client(FakeScorer(), api_keys="required", requests_per_minute=5) as client:
+        for wrong in (secret[:-1], secret + "x", "x" * len(secret)):
+            await client.get("/alerts", headers=bearer(wrong))
+        assert looked_up == []
+        assert (await client.get("/alerts", headers=bearer(secret))).status_code == 200
+        codes = [(await client.get("/alerts", headers=bearer(g))).status_code for g in guesses]
+        assert codes == [401] + [429] * 8
+        assert looked_up == [secret, guesses[0]]
+        assert (await client.get("/alerts", headers=bearer(secret))).status_code == 200
+        basic = {"Authorization": f"Basic {secret}"}
+        assert (await client.get("/alerts", headers=basic)).status_code == 429
+
+
+async def test_no_secret_stays_in_memory(
+    open_client: OpenClient, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[access.Access] = []
+    made = access.Access.__init__
+
+    def remember(self: access.Access, *arguments: Any) -> None:
+        made(self, *arguments)
+        opened.append(self)
+
+    monkeypatch.setattr(access.Access, "__init__", remember)
+    secret = secret_of(store, "read")
+    async with open_client(FakeScorer(), api_keys="required") as client:
+        for one in (secret, f"btx_{'x' * 43}"):
+            await client.get("/alerts", headers=bearer(one))
+    assert [len(one._cache) for one in opened] == [1]
+    assert secret not in str(vars(opened[0]))
+
+
 # --- off ---
+
+
+FROM_ELSEWHERE = [
+    {"Host": "evil.example"},
+    {"Host": "localhost.evil.example:8000"},
+    {"Host": "10.0.0.1:8000"},
+    {"Host": "[::1"},
+    {"Host": ""},
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Host": "localhost", "Origin": "http://localhost.evil.example"},
+]
+FROM_HERE = [
+    {"Host": "localhost:8000"},
+    {"Host": "LOCALHOST"},
+    {"Host": "127.0.0.1:8000"},
+    {"Host": "127.1.2.3"},
+    {"Host": "[::1]:8000", "Origin": "http://[::1]:8000"},
+    {"Origin": "http://localhost:3000"},
+    {"Content-Type": "application/x-www-form-urlencoded"},  # as `curl -d` sends it
+]
+
+
+async def test_without_keys_this_machine_is_answered_and_no_web_page(
+    open_client: OpenClient, store: Database
+) -> None:
+    async with open_client(FakeScorer()) as client:
+        for headers in FROM_ELSEWHERE:
+            for method, path in (("GET", "/alerts"), ("PUT", "/customers/c"), ("GET", "/docs")):
+                answer = await client.request(method, path, headers=headers, content=b"{}")
+                assert code_of(answer, 403) == "forbidden", headers
+                assert set(answer.json()["error"]) == {"code", "message", "details"}
+        with store.read() as connection:
+            assert connection.execute(customers.select()).all() == []
+        for headers in FROM_HERE:
+            answer = await client.put("/customers/c", headers=headers, content=b'{"name": "Nile"}')
+            assert answer.status_code == 200, headers
+
+
+async def test_with_keys_the_service_may_have_any_name(guarded: httpx.AsyncClient) -> None:
+    headers = {"Host": "brandtox.example.com", "Origin": "https://crm.example.com"}
+    assert (await guarded.get("/healthz", headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize(

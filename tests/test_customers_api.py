@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import pairwise
@@ -14,7 +15,10 @@ import pytest
 from sqlalchemy import event, select
 
 from serving.index.settings import DAY
+from serving.routes.answers import json_answer
+from serving.store.audit import record
 from serving.store.database import Database
+from serving.store.privacy import export_customer
 from serving.store.reads import Listing, list_customers, pending
 from serving.store.tables import audit
 from tests.conftest import OpenClient
@@ -548,11 +552,49 @@ async def test_a_bad_number_of_days(client: httpx.AsyncClient, days: Any) -> Non
     assert await refused(client, "/customers/c1/timeline", days=days) == "invalid_request"
 
 
+async def test_large_answers_are_not_encoded_on_the_event_loop(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(client, draining("c1"), [said("c1", 0.5, 'z "\\\x01\u2028 عربي 🙂 </script>')])
+    threads: list[threading.Thread] = []
+
+    def spy(*arguments: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        return json_answer(*arguments, **options)
+
+    for route in ("privacy", "customers", "dossier"):
+        monkeypatch.setattr(f"serving.routes.{route}.json_answer", spy)
+    for path in ("export", "messages", "timeline", "dossier"):
+        answer = await client.get(f"/customers/c1/{path}")
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.content.decode() == json.dumps(
+            answer.json(), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+    assert len(threads) == 4
+    assert threading.main_thread() not in threads
+
+
+async def test_others_write_while_a_customer_is_exported(
+    client: httpx.AsyncClient, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(client, calm("c1"))
+
+    def slowly(connection: Any, customer: str) -> Any:
+        with store.begin() as other:
+            record(other, NOW, None, "meanwhile", "c1")
+        return export_customer(connection, customer)
+
+    monkeypatch.setattr("serving.routes.privacy.export_customer", slowly)
+    found = await get(client, "/customers/c1/export")
+    assert found["audit"][0]["action"] == "export"
+
+
 async def test_every_read_leaves_a_trace(client: httpx.AsyncClient, store: Database) -> None:
     await send(client, calm("c1"))
     await get(client, "/customers")
     for path in ("", "/messages", "/timeline"):
         await get(client, f"/customers/c1{path}")
+    await get(client, "/alerts", customer_id="c1")
     await get(client, "/customers/c1", as_of=ago(1))
     await refused(client, "/customers/nobody", 404)
     with store.read() as connection:
@@ -562,6 +604,7 @@ async def test_every_read_leaves_a_trace(client: httpx.AsyncClient, store: Datab
         ("read", "c1"),
         ("read_messages", "c1"),
         ("read_timeline", "c1"),
+        ("read_alerts", "c1"),
         ("read", "c1"),
     ]
     assert {row.at for row in found} == {NOW}

@@ -150,7 +150,11 @@ def test_a_word_in_passing_was_a_wait_when_the_customer_soon_asks_again() -> Non
 
 def test_an_insult_after_the_matter_is_solved_makes_no_pain() -> None:
     solved: Story = [ticket(0, "opened"), says(0.1, ticket="t1"), ticket(0.2, "resolved")]
-    assert reading([*solved, says(1, "abuse")], 10).pain == 0
+    assert reading([*solved, says(1, "abuse", asks=False)], 10).pain == 0
+
+
+def test_insulting_complaints_that_nobody_answers_are_pain_too() -> None:
+    assert reading([says(day * 4.0, "abuse") for day in range(6)]).quadrant == INFLAMED
 
 
 def test_a_night_without_a_reply_is_no_pain() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -17,7 +19,9 @@ from model import Verdict
 from serving.store.database import Database
 from serving.store.tables import (
     agents,
+    audit,
     customers,
+    decisions,
     messages,
     outcomes,
     profiles,
@@ -27,7 +31,7 @@ from serving.store.tables import (
     tickets,
     verdicts,
 )
-from serving.times import read_time, wire_time
+from serving.times import TimeError, read_time, wire_time
 from tests.conftest import OpenClient
 from tests.helpers import NOW, Clock, FakeScorer, HeldScorer, Json, eventually, verdict
 
@@ -96,9 +100,9 @@ async def all_scored(store: Database) -> None:
 
 @asynccontextmanager
 async def opened(
-    open_client: OpenClient, model: Any = None, **settings: Any
+    open_client: OpenClient, model: Any = None, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(model or FakeScorer(), Clock(), **settings) as client:
+    async with open_client(model or FakeScorer(), clock or Clock(), **settings) as client:
         yield client
 
 
@@ -238,6 +242,57 @@ def test_a_time_survives_to_the_microsecond() -> None:
     assert read_time("2026-01-31T12:30:00+03:00", "at") == read_time("2026-01-31T09:30:00Z", "at")
 
 
+TIMES = {
+    "2026-01-31t09:30:00z": "2026-01-31T09:30:00Z",
+    "2026-01-31 09:30:00Z": "2026-01-31T09:30:00Z",
+    "2026-01-31T09:30:00.5-00:00": "2026-01-31T09:30:00.500000Z",
+    "2016-12-31T23:59:60Z": "2017-01-01T00:00:00Z",
+    "2017-01-01T05:29:60.25+05:30": "2017-01-01T00:00:00.250000Z",
+}
+"""Each form of RFC 3339, and how we write it."""
+
+NO_TIMES = [
+    "2026-01-31",
+    "2026-W05-6",
+    "2026-W05-6T09:30:00Z",
+    "20260131T093000Z",
+    "2026-01-31T0930Z",
+    "2026-01-31T09Z",
+    "2026-01-31T09:30Z",
+    "2026-01-31T09:30:00,5Z",
+    "2026-01-31T09:30:00+03",
+    "2026-01-31T09:30:00+0300",
+    "2026-01-31T09:30:00+03:60",
+    "2026-01-31T24:00:00Z",
+    "2026-01-31T09:30:60Z",
+    "2026-02-30T09:30:00Z",
+    "9999-12-31T23:59:60Z",
+    "٢٠٢٦-01-31T09:30:00Z",
+]
+
+
+def test_every_form_of_rfc_3339_is_read_and_no_other() -> None:
+    for written, plain in TIMES.items():
+        assert wire_time(read_time(written, "at")) == plain
+    for written in NO_TIMES:
+        with pytest.raises(TimeError) as caught:
+            read_time(written, "at", "Africa/Cairo")
+        assert caught.value.code == "invalid_time", written
+
+
+async def test_feeds_a_little_ahead_of_our_clock_are_taken_as_now_and_plans_as_they_are(
+    api: httpx.AsyncClient, store: Database
+) -> None:
+    soon = wire_time(NOW + 200)
+    await api.put("/customers/c1", json={"started_at": soon, "ended_at": soon})
+    await api.put("/agents/a", json={"joined_at": soon, "left_at": soon})
+    await api.post("/customers/c1/ratings", json={"rating": 3, "at": soon})
+    (customer,), (agent,) = rows(store, customers), rows(store, agents)
+    assert (customer.started_at, customer.ended_at) == (NOW, NOW + 200)
+    assert (agent.joined_at, agent.left_at) == (NOW, NOW + 200)
+    assert rows(store, ratings)[0].at == NOW
+
+
 # --- what is refused ---
 
 
@@ -252,6 +307,10 @@ BAD: list[tuple[Json, str]] = [
     ({"id": "x" * 201}, "invalid_request"),
     ({"id": ["x"]}, "invalid_request"),
     ({"customer_id": ...}, "invalid_request"),
+    ({"customer_id": "a/b"}, "invalid_request"),
+    ({"customer_id": "x" * 201}, "invalid_request"),
+    ({"ticket_id": "."}, "invalid_request"),
+    ({"agent_id": ".."}, "invalid_request"),
     ({"direction": "inbound"}, "invalid_request"),
     ({"direction": ...}, "invalid_request"),
     ({"channel": ""}, "invalid_request"),
@@ -275,6 +334,31 @@ async def test_a_bad_message_is_told_and_the_others_are_kept(
             assert (error["index"], error["code"]) == (1, code), changes
     stored = {row.id for row in rows(store, messages)}
     assert stored == {f"{place}{letter}" for place in range(len(BAD)) for letter in "ab"}
+
+
+async def test_an_id_that_no_url_can_name_is_refused_in_every_path(
+    api: httpx.AsyncClient, store: Database
+) -> None:
+    for method, path in (
+        ("PUT", "/customers/{}"),
+        ("GET", "/customers/{}"),
+        ("DELETE", "/customers/{}"),
+        ("PUT", "/tickets/{}"),
+        ("PUT", "/agents/{}"),
+        ("GET", "/alerts?customer_id={}"),
+    ):
+        answer = await api.request(method, path.format("x" * 201), json={})
+        assert error_of(answer, 422)["code"] == "invalid_request", path
+    dots = await api.put("/agents/%2e%2e", json={})
+    assert 'neither "." nor ".."' in error_of(dots, 422)["message"]
+    for table in (customers, tickets, agents):
+        assert count(store, table) == 0
+
+
+async def test_message_ids_and_sources_may_hold_anything(api: httpx.AsyncClient) -> None:
+    answer = await post(api, wire("a/../b", source=".", customer_id="...", ticket_id="a.b c?#"))
+    assert answer["accepted"] == 1
+    assert (await api.get("/customers/...")).status_code == 200
 
 
 async def test_what_is_no_object_is_told(api: httpx.AsyncClient) -> None:
@@ -439,7 +523,63 @@ async def test_429_before_anything_is_stored_when_too_many_requests_wait(
     assert count(store, messages) == 0
 
 
+async def test_503_while_another_holds_the_database(
+    open_client: OpenClient, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.database._BUSY_MILLISECONDS", 50)
+    if not store.is_sqlite:
+        with store.begin() as connection:
+            sql = f"ALTER DATABASE \"{store.engine.url.database}\" SET lock_timeout = '50ms'"
+            connection.exec_driver_sql(sql)
+    async with opened(open_client) as client:
+        with store.begin() as connection:
+            if not store.is_sqlite:
+                connection.exec_driver_sql("LOCK TABLE customers")
+            response = await client.put("/customers/c1", json={})
+        assert error_of(response, 503)["code"] == "overloaded"
+        assert int(response.headers["Retry-After"]) >= 1
+        assert (await client.put("/customers/c1", json={})).status_code == 200
+
+
+async def test_503_when_no_connection_is_free_and_500_when_a_table_is_gone(
+    open_client: OpenClient, store: Database
+) -> None:
+    async with opened(open_client) as client:
+        database = client._transport.app.state.services.database  # type: ignore[attr-defined]
+        database.engine.pool._timeout = 0.01
+        with ExitStack() as all_of_them:
+            for _ in range(database.engine.pool.size() + database.engine.pool._max_overflow):
+                all_of_them.enter_context(database.engine.connect())
+            response = await client.put("/customers/c1", json={})
+        assert error_of(response, 503)["code"] == "overloaded"
+        with store.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE agents RENAME TO gone")
+        response = await client.put("/agents/a", json={"name": "Mona"})
+        assert error_of(response, 500)["code"] == "internal_error"
+
+
+async def test_the_model_reads_while_all_other_threads_are_taken(open_client: OpenClient) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    ends = threading.Event()
+    async with opened(open_client) as client:
+        busy = asyncio.create_task(asyncio.to_thread(ends.wait, 60))
+        try:
+            response = await asyncio.wait_for(client.post("/classify", json={"text": "a"}), 20)
+        finally:
+            ends.set()
+            await busy
+    assert response.status_code == 200
+
+
 # --- a model that fails ---
+
+
+class FastClock(Clock):
+    """Goes so fast that what is tried again later is tried again now."""
+
+    def __call__(self) -> float:
+        self.now += 5
+        return self.now
 
 
 def poisoned(text: str) -> Verdict:
@@ -451,7 +591,7 @@ def poisoned(text: str) -> Verdict:
 async def test_a_text_that_the_model_cannot_read_holds_up_no_other(
     open_client: OpenClient, store: Database
 ) -> None:
-    async with opened(open_client, FakeScorer(poisoned)) as client:
+    async with opened(open_client, FakeScorer(poisoned), FastClock()) as client:
         await post(client, *[wire(n, text="poison" if n == 3 else "fine") for n in range(9)])
         await all_scored(store)
         assert count(store, verdicts) == 8
@@ -464,7 +604,7 @@ async def test_a_text_that_the_model_cannot_read_holds_up_no_other(
 async def test_who_waits_for_a_failing_model_is_told_that_it_is_stored(
     open_client: OpenClient, store: Database
 ) -> None:
-    async with opened(open_client, FakeScorer(poisoned)) as client:
+    async with opened(open_client, FakeScorer(poisoned), FastClock()) as client:
         response = await client.post("/messages?wait=true", json=wire(text="poison"))
         assert response.status_code == 202
         assert response.json()["accepted"] == 1
@@ -477,7 +617,8 @@ async def test_no_text_is_ever_in_the_log(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secret = "my card is poison 4929"
-    async with opened(open_client, FakeScorer(poisoned), max_text_characters=100) as client:
+    model, clock = FakeScorer(poisoned), FastClock()
+    async with opened(open_client, model, clock, max_text_characters=100) as client:
         for wait in (False, True):
             for identity in ("a", "b"):
                 await client.post(
@@ -523,7 +664,12 @@ async def test_without_store_text_only_scores_and_a_hash_are_left(
 async def test_a_customers_fields_are_set_one_by_one(
     api: httpx.AsyncClient, store: Database
 ) -> None:
-    first = {"name": "Nile", "plan": "pro", "monthly_value": 100, "started_at": "2024-01-01T00:00Z"}
+    first = {
+        "name": "Nile",
+        "plan": "pro",
+        "monthly_value": 100,
+        "started_at": "2024-01-01T00:00:00Z",
+    }
     assert (await api.put("/customers/c1", json=first)).json() == {"customer_id": "c1"}
     await api.put("/customers/c1", json={"usage_volume": 12.5, "name": None, "currency": "EGP"})
     await api.put("/customers/c1", json={"ended_at": wire_time(NOW + 9e6), "end_reason": "price"})
@@ -543,6 +689,28 @@ async def test_the_same_profile_again_is_no_change(api: httpx.AsyncClient, store
 WRONG: list[tuple[str, str, Any]] = [
     ("PUT", "/customers/c", {"monthly_value": -1}),
     ("PUT", "/customers/c", {"monthly_value": "much"}),
+    ("PUT", "/customers/c", {"monthly_value": 1.1e12}),
+    ("PUT", "/customers/c", {"usage_volume": 1.1e12}),
+    (
+        "PUT",
+        "/tickets/t",
+        {"customer_id": "c", "opened_at": wire_time(NOW), "minutes_of_work": 1.1e12},
+    ),
+    (
+        "POST",
+        "/tickets/t/events",
+        {"events": [{"id": 1, "type": "work", "at": wire_time(NOW), "minutes": 1.1e12}]},
+    ),
+    (
+        "POST",
+        "/customers/c/outcomes",
+        {"type": "purchase", "at": wire_time(NOW), "amount": 1.1e12},
+    ),
+    (
+        "POST",
+        "/customers/c/outcomes",
+        {"type": "purchase", "at": wire_time(NOW), "amount": -1.1e12},
+    ),
     ("PUT", "/customers/c", {"started_at": wire_time(NOW + 9e6)}),
     ("PUT", "/customers/c", {"started_at": 5}),
     ("PUT", "/customers/c", []),
@@ -601,6 +769,47 @@ async def test_a_rating_is_dated_now_unless_it_says_so(
         (4, NOW, None),
         (5, NOW - 9, "x\ufffd"),
     ]
+
+
+async def test_a_rating_that_is_sent_again_counts_once(
+    api: httpx.AsyncClient, store: Database
+) -> None:
+    async def rated(**body: Any) -> bool:
+        answer = await api.post("/customers/c1/ratings", json={"rating": 4} | body)
+        assert answer.status_code == 201
+        duplicate: bool = answer.json()["duplicate"]
+        return duplicate
+
+    at = wire_time(NOW - 9)
+    assert [await rated(id=7), await rated(id="7", rating=5, at=at)] == [False, True]
+    assert [await rated(at=at), await rated(at=at)] == [False, True]
+    assert [await rated(at=at, note="x"), await rated(at=at, note="x")] == [False, True]
+    assert not await rated(at=at, rating=5)
+    assert not await rated(at=at, agent_id="a")
+    assert not await rated(at=at, id="8")
+    assert [await rated(), await rated()] == [False, False]
+    assert count(store, ratings) == 8
+    other = await api.post("/customers/c2/ratings", json={"rating": 4, "id": 7})
+    assert other.json()["duplicate"] is False
+
+
+async def test_a_decision_that_is_sent_again_is_on_record_once(
+    api: httpx.AsyncClient, store: Database
+) -> None:
+    await api.put("/customers/c1", json={})
+
+    async def decided(**body: Any) -> bool:
+        body = {"step": "warning", "decided_by": "Mona", "reason": "third insult"} | body
+        duplicate: bool = (await api.post("/customers/c1/decisions", json=body)).json()["duplicate"]
+        return duplicate
+
+    at = wire_time(NOW - 9)
+    assert [await decided(at=at), await decided(at=at, reason="told again")] == [False, True]
+    assert [await decided(id="d"), await decided(id="d")] == [False, True]
+    assert not await decided(at=at, decided_by="Ali")
+    assert [await decided(), await decided()] == [False, False]
+    assert count(store, decisions) == 5
+    assert len(rows(store, audit, audit.c.action == "decision")) == 5
 
 
 async def test_the_same_outcome_counts_once(api: httpx.AsyncClient, store: Database) -> None:

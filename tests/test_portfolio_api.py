@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import event, func, select
 
-from serving.routes.portfolio import _Kept
+from serving.kept import Kept
 from serving.store import portfolio
 from serving.store.database import Database
 from serving.store.tables import audit, customers
@@ -288,8 +290,8 @@ async def test_messages_are_never_scanned(client: httpx.AsyncClient, store: Data
 def test_dear_figures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes a second is computed every hundred; what takes none, every time."""
     clock = Clock(0.0)
-    monkeypatch.setattr("serving.routes.portfolio.time.monotonic", clock)
-    kept = _Kept()
+    monkeypatch.setattr("serving.kept.time.monotonic", clock)
+    kept = Kept()
     number = 0
 
     def compute(seconds: float) -> dict[str, Any]:
@@ -305,6 +307,51 @@ def test_dear_figures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.now = 101.0
     assert kept.get(lambda: compute(0.0)) == {"number": 3}
     assert kept.get(lambda: compute(0.0)) == {"number": 4}
+
+
+def test_the_previous_figures_are_told_while_one_thread_computes_them_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, kept = Clock(0.0), Kept()
+    monkeypatch.setattr("serving.kept.time.monotonic", clock)
+    began, ends = threading.Event(), threading.Event()
+
+    def dear() -> dict[str, Any]:
+        clock.now += 1.0
+        return {"number": 1}
+
+    def slow() -> dict[str, Any]:
+        began.set()
+        assert ends.wait(60)
+        return {"number": 2}
+
+    assert kept.get(dear) == {"number": 1}
+    clock.now = 200.0
+    with ThreadPoolExecutor() as pool:
+        anew = pool.submit(kept.get, slow)
+        assert began.wait(60)
+        try:
+            assert pool.submit(kept.get, dear).result(10) == {"number": 1}
+        finally:
+            ends.set()
+        assert anew.result() == {"number": 2}
+
+
+async def test_nobody_holds_a_transaction_while_figures_are_computed(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await get(client, "/portfolio")
+    services = client._transport.app.state.services  # type: ignore[attr-defined]
+    held: list[int] = []
+    get_kept = Kept.get
+
+    def spy(self: Kept, compute: Any) -> Any:
+        held.append(services.database.engine.pool.checkedout())
+        return get_kept(self, compute)
+
+    monkeypatch.setattr(Kept, "get", spy)
+    await get(client, "/portfolio")
+    assert held == [0]
 
 
 async def leave(

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from operator import ge, gt, le, lt
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
 from serving import cli
 from serving.documents import DOCUMENTS, main
+from serving.index.settings import IndexSettings
 from serving.settings import Settings, flag_of, variable_of
 from tests.helpers import FakeScorer
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIELDS = list(Settings.model_fields)
 
-VALUES: dict[str, tuple[str, Any]] = {
+SERVICE: dict[str, tuple[str, Any]] = {
     "host": ("::1", "::1"),
     "port": ("8123", 8123),
     "model": ("some/folder", Path("some/folder")),
@@ -28,10 +32,24 @@ VALUES: dict[str, tuple[str, Any]] = {
     "max_body_bytes": ("12", 12),
     "max_concurrent_requests": ("13", 13),
     "max_waiting_characters": ("14", 14),
+    "database_url": ("postgresql://u@h/x", SecretStr("postgresql://u@h/x")),
+    "default_timezone": ("Africa/Cairo", "Africa/Cairo"),
+    "future_seconds": ("1.5", 1.5),
+    "store_text": ("false", False),
+    "retention_days": ("365", 365.0),
+    "api_keys": ("required", "required"),
+    "requests_per_minute": ("15", 15),
+    "webhook_url": ("https://example.com/x", "https://example.com/x"),
+    "webhook_secret": ("s3cret", SecretStr("s3cret")),
+    "support_minute_cost": ("0.5", 0.5),
+    "separation_alarm": ("0.02", 0.02),
 }
-"""What a user writes and what the setting is then; a new setting needs its own."""
+"""What a user writes and what the setting is then; a new setting of the service needs its own."""
 
-WRONG = {
+FREE = {"model", "database_url", "webhook_url", "webhook_secret"}
+"""Any text will do, or its error comes later."""
+
+SERVICE_WRONG = {
     "host": [""],
     "port": ["-1", "65536", "http", "80.5"],
     "threads": ["0", "-1", "many"],
@@ -40,7 +58,47 @@ WRONG = {
     "max_body_bytes": ["0", "8MB"],
     "max_concurrent_requests": ["0", "x"],
     "max_waiting_characters": ["0", "x"],
+    "default_timezone": ["Mars/Olympus", "../etc/passwd"],
+    "future_seconds": ["-1", "x", "nan"],
+    "store_text": ["maybe"],
+    "retention_days": ["0", "x"],
+    "api_keys": ["sometimes"],
+    "requests_per_minute": ["0", "x"],
+    "support_minute_cost": ["0", "x"],
+    "separation_alarm": ["0", "1.1", "x"],
 }
+
+
+def bounds(field: str) -> list[tuple[str, float]]:
+    """Names (ge, gt, le, lt) and values of a number's bounds."""
+    return [
+        (name, getattr(bound, name))
+        for bound in Settings.model_fields[field].metadata
+        for name in ("ge", "gt", "le", "lt")
+        if hasattr(bound, name)
+    ]
+
+
+def other_number(field: str) -> tuple[str, Any]:
+    """A value within the bounds that is not the default."""
+    default = Settings.model_fields[field].default
+    holds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    for value in (default + 1, default - 1, default / 2, default / 4 + 0.01):
+        allowed = all(holds[name](value, bound) for name, bound in bounds(field))
+        if allowed and isinstance(default, float) | float(value).is_integer():
+            return str(value), type(default)(value)
+    raise AssertionError(f"no other value of {field}")
+
+
+def wrong_numbers(field: str) -> list[str]:
+    """No number, and one beyond each bound."""
+    beyond = {"ge": -1, "gt": 0, "le": 1, "lt": 0}
+    return ["x", *(str(bound + beyond[name]) for name, bound in bounds(field))]
+
+
+INDEX = list(IndexSettings.model_fields)
+VALUES = {field: other_number(field) for field in INDEX} | SERVICE
+WRONG = {field: wrong_numbers(field) for field in INDEX} | SERVICE_WRONG
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +117,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         return FakeScorer()
 
     monkeypatch.setattr(cli, "_load", load)
+    monkeypatch.setattr(cli, "_database", lambda _: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(cli, "webhook_of", lambda _: None)
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
     return found
 
@@ -83,7 +143,8 @@ def test_the_defaults_are_those_of_the_architecture() -> None:
 
 
 def test_every_setting_has_a_value_to_try() -> None:
-    assert list(VALUES) == FIELDS
+    assert set(VALUES) == set(FIELDS)
+    assert set(INDEX).isdisjoint(SERVICE)
 
 
 def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:
@@ -135,8 +196,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, fiel
     assert getattr(Settings(), field) == Settings.model_fields[field].default
 
 
-def test_every_setting_but_the_folder_has_wrong_values() -> None:
-    assert set(WRONG) == set(FIELDS) - {"model"}
+def test_every_setting_that_is_not_any_text_has_wrong_values() -> None:
+    assert set(WRONG) == set(FIELDS) - FREE
 
 
 @pytest.mark.parametrize(("field", "wrong"), [(f, w) for f, many in WRONG.items() for w in many])
@@ -183,8 +244,22 @@ def test_every_setting_has_its_row_and_its_consequence() -> None:
     )
     assert [row[0] for row in rows] == [flag_of(field) for field in FIELDS]
     assert [row[1] for row in rows] == [variable_of(field) for field in FIELDS]
-    for _, _, _, description in rows:
-        assert len(re.split(r"[.;] ", description)) > 1, "what it is, then what follows from it"
+    for field, (_, _, _, description) in zip(FIELDS, rows, strict=True):
+        if field in SERVICE:
+            assert len(re.split(r"[.;] ", description)) > 1, "what it is, then what follows from it"
+
+
+def test_the_default_of_a_secret_setting_is_no_secret() -> None:
+    settings = (DOCS / "settings.md").read_text(encoding="utf-8")
+    assert "| `sqlite:///brandtox.db` |" in settings
+    assert "***" not in settings
+    assert "Default: sqlite:///brandtox.db." in str(options("serve")["database_url"].help)
+
+
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRANDTOX_WEBHOOK_SECRET", "s3cret")
+    monkeypatch.setenv("BRANDTOX_DATABASE_URL", "postgresql://u:s3cret@h/x")
+    assert "s3cret" not in repr(Settings())
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -41,7 +41,7 @@ def company(store: Database) -> Company:
         company.outcome("renewal", days_ago(1), name)
         with store.begin() as connection:
             decision = {"step": "warning", "decided_by": "Mona", "reason": "insults", "at": NOW}
-            add_decision(connection, name, decision)
+            add_decision(connection, name, decision, NOW)
             audit.record(connection, NOW, None, "decision", name, {"step": "warning"})
     company.work()
     return company
@@ -74,6 +74,19 @@ def test_a_deleted_customer_leaves_nothing_but_the_audit(company: Company) -> No
     assert rows_about(company, "cust-2") == before
     assert company.count(metadata.tables["verdicts"]) == 140
     assert company.is_consistent("cust-2")
+
+
+def test_a_number_is_never_another_customers(company: Company) -> None:
+    with company.database.begin() as connection:
+        delete_customer(connection, "cust-2")
+    tables = [metadata.tables[name] for name in ("messages", "alerts")]
+    before = [max(row.seq for row in company.rows(table)) for table in tables]
+    with company.database.begin() as connection:
+        delete_customer(connection, "cust-1")
+    company.take(message("m", text="a grave", customer_id="cust-3"))
+    company.work()
+    for table, last in zip(tables, before, strict=True):
+        assert min(row.seq for row in company.rows(table)) > last
 
 
 def test_a_customer_is_deleted_once(company: Company) -> None:

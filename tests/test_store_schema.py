@@ -68,6 +68,21 @@ def test_only_what_waits_for_the_model_is_in_the_index_of_it(empty_url: str) -> 
     database.close()
 
 
+def test_sqlite_never_gives_a_number_again(tmp_path: Path) -> None:
+    database = opened(f"sqlite:///{tmp_path / 'a.db'}")
+    with database.read() as connection:
+        query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name"
+        found = list(connection.scalars(text(query)))
+    assert found == ["alerts", "audit", "messages"]
+    declared = [
+        name
+        for name, table in sorted(metadata.tables.items())
+        if table.dialect_options["sqlite"]["autoincrement"]
+    ]
+    assert declared == found
+    database.close()
+
+
 def test_foreign_keys_cascade(empty_url: str) -> None:
     database = opened(empty_url)
     with database.read() as connection:

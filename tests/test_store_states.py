@@ -4,21 +4,30 @@ stored events makes, now and as of any instant."""
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+from serving import worker
+from serving.index.alerts import Alert
 from serving.index.events import Incoming, Outgoing, TicketChange
 from serving.index.portfolio import Snapshot
 from serving.index.reading import read
 from serving.index.settings import DAY, IndexSettings
 from serving.index.state import State, pack
+from serving.store import history
 from serving.store import states as module
+from serving.store.alerts import add_alerts
 from serving.store.database import Database
-from serving.store.tables import checkpoints, customers, facts, snapshots, states, tickets
+from serving.store.intake import add_messages, fold_sources_anew
+from serving.store.queue import MOST_ATTEMPTS
+from serving.store.states import States
+from serving.store.tables import alerts, checkpoints, customers, facts, snapshots, states, tickets
 from tests.helpers import NOW, Clock, FakeScorer
 from tests.stores import HOUR, Company, days_ago, message, reply, spoken
 
@@ -333,6 +342,50 @@ def test_a_source_that_begins_to_name_agents_turns_its_earlier_messages_into_a_b
     assert company.kept("c2").service.open_since == days_ago(9)
 
 
+def test_a_source_is_turned_in_one_statement_and_its_customers_are_folded_in_turns(
+    company: Company,
+) -> None:
+    names = [f"c{n}" for n in range(5)]
+    for name in names:
+        company.take(message(f"m-{name}", days_ago(9), customer_id=name))
+        company.take(reply(f"r-{name}", days_ago(8), customer_id=name))
+    company.take(reply("other", days_ago(8), customer_id="other", source="mail"))
+    company.work()
+    company.take(reply("named", days_ago(1), customer_id="d", agent_id="mona"))
+    assert [company.dirty_from(name) for name in names] == [None] * 5
+    counts = []
+    while True:
+        with company.database.begin() as connection:
+            if not (looked_at := fold_sources_anew(connection, 3)):
+                break
+        counts.append(looked_at)
+    assert counts == [3, 3, 1]
+    assert [company.dirty_from(name) for name in names] == [days_ago(8)] * 5
+    assert company.dirty_from("other") is None
+    company.work()
+    for name in names:
+        assert company.is_consistent(name)
+        assert company.kept(name).service.open_since == days_ago(9)
+
+
+def test_a_message_folded_while_its_source_turns_is_folded_anew(company: Company) -> None:
+    if company.database.is_sqlite:
+        return  # has one writer at a time
+    company.take(message("m", days_ago(9)), reply("r", days_ago(9), customer_id="c2"))
+    company.work()
+    with ExitStack() as first, company.database.begin() as turning:
+        sending = first.enter_context(company.database.begin())
+        add_messages(company.database, sending, [reply("bot", days_ago(8))], NOW)
+        named = reply("named", days_ago(1), customer_id="c3", agent_id="mona")
+        add_messages(company.database, turning, [named], NOW)
+        first.pop_all().close()  # commits
+        company.work()
+        assert company.kept().service.open_since is None
+    company.work()
+    assert company.kept().service.open_since == days_ago(9)
+    assert company.is_consistent()
+
+
 def test_nothing_is_folded_before_what_waits_for_the_model(company: Company) -> None:
     company.take(message("a", days_ago(2)), reply("r", days_ago(1)))
     assert company.worker.bring_up_to_date() == 0
@@ -350,7 +403,9 @@ def test_a_message_that_the_model_cannot_read_counts_as_calm(store: Database) ->
 
     company = Company(store, FakeScorer(fail))
     company.take(message("a", days_ago(2), "a insult"), message("b", days_ago(1), "a threat"))
-    company.work()
+    for _ in range(MOST_ATTEMPTS):
+        company.work()
+        company.clock.now += 60
     first, second = company.events()
     assert isinstance(first, Incoming)
     assert isinstance(second, Incoming)
@@ -428,13 +483,16 @@ def test_a_state_that_cannot_be_read_is_folded_anew(company: Company, state: byt
 # --- figures in lists ---
 
 
-def test_figures_are_refreshed_when_they_are_an_hour_old(company: Company) -> None:
+def test_figures_are_refreshed_well_before_they_are_an_hour_old(company: Company) -> None:
     company.take(message("m", NOW - HOUR, "a grave"), message("n", customer_id="c2"))
     company.work()
     (before, _) = company.rows(states)
-    company.clock.now += HOUR
+    company.clock.now += HOUR / 2
     company.work()
     assert company.rows(states)[0] == before
+    company.clock.now += 1
+    company.work()
+    assert company.rows(states)[0].refreshed_at == company.clock.now
     company.clock.now += 30 * DAY
     company.work()
     found = company.rows(states)
@@ -469,6 +527,123 @@ def test_a_dirty_customer_is_refreshed_without_forgetting_that_it_is(company: Co
     assert company.dirty_from() == NOW - 5
     company.work()
     assert company.is_consistent()
+
+
+def test_a_refresh_goes_on_as_long_as_it_has_time(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_REFRESH_BATCH", 2)
+    monkeypatch.setattr(worker, "_REFRESH_TURN_SECONDS", 60.0)
+    company.take(*[message(f"m{n}", customer_id=f"c{n}") for n in range(5)])
+    company.work()
+    company.clock.now += HOUR
+    company.worker.turn()
+    assert {row.refreshed_at for row in company.rows(states)} == {company.clock.now}
+
+
+def test_a_refresh_writes_no_state(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.take(message("m"))
+    company.work()
+    monkeypatch.setattr(module, "pack", None)
+    assert company.states.refresh(NOW + DAY, NOW + DAY, 9) == 1
+    assert company.rows(states)[0].refreshed_at == NOW + DAY
+
+
+def test_a_refresh_leaves_what_was_folded_meanwhile_as_it_is(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.take(message("m", NOW - 9))
+    company.work()
+    read_anew = States._read_anew
+
+    def meanwhile(*given: Any) -> Any:
+        found = read_anew(*given)
+        company.take(message("n", NOW - 9, "a grave"))
+        company.worker.score_waiting()
+        company.states.bring_up_to_date("c1", NOW + HOUR)
+        return found
+
+    monkeypatch.setattr(States, "_read_anew", meanwhile)
+    company.states.refresh(NOW + DAY, NOW + DAY, 9)
+    (row,) = company.rows(states)
+    assert (row.refreshed_at, row.quadrant) == (NOW + HOUR, "draining")
+    assert ("quadrant", "calm") not in company.alerts()
+
+
+def test_a_state_that_cannot_be_refreshed_stops_no_other(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.take(message("m", text="a insult"), message("n", customer_id="c2"))
+    company.work()
+    figures = States._figures
+
+    def fail_of_one(self: States, state: State, *given: Any) -> Any:
+        if state.language.peak is not None:
+            raise ZeroDivisionError
+        return figures(self, state, *given)
+
+    monkeypatch.setattr(States, "_figures", fail_of_one)
+    company.states.refresh(NOW + DAY, NOW + DAY, 9)
+    assert [row.refreshed_at for row in company.rows(states)] == [NOW + DAY] * 2
+    assert company.dirty_from("c1") is not None
+    monkeypatch.undo()
+    company.work()
+    assert company.is_consistent("c1")
+
+
+# --- who is folded first ---
+
+
+def test_a_past_that_is_being_told_does_not_hold_up_what_happens_now(company: Company) -> None:
+    for n in range(9):
+        company.take(message(f"m{n}", days_ago(99 - n), customer_id=f"past{n}"))
+    company.take(message("now", customer_id="live"))
+    company.worker.score_waiting()
+    with company.database.read() as connection:
+        assert company.states.stale(connection, 2) == ["live", "past0"]
+        assert company.states.stale(connection, 2, ["live"]) == ["past8", "past0"]
+        assert len(company.states.stale(connection, 100)) == 10
+
+
+def test_an_update_does_not_look_at_old_tickets(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(20):
+        company.put_ticket(f"t{n}", opened_at=days_ago(9), resolved_at=days_ago(8))
+        company.ticket_event(f"u{n}", "e", "opened", days_ago(9))
+        company.put_ticket(f"u{n}", opened_at=days_ago(9))
+    company.take(message("m", days_ago(2)))
+    company.work()
+    company.put_ticket("bare", opened_at=days_ago(1))
+    company.ticket_event("told", "e1", "opened", days_ago(9))
+    company.put_ticket("told", opened_at=days_ago(9))
+    company.work()
+    looked_at: list[str] = []
+    tell = history.record_events
+
+    def remember(record: Any) -> Any:
+        looked_at.append(record.id)
+        return tell(record)
+
+    monkeypatch.setattr(history, "record_events", remember)
+    company.take(message("n", days_ago(0.5)))
+    company.work()
+    company.ticket_event("told", "e2", "resolved", days_ago(0.2))
+    company.work()
+    assert looked_at == []
+    assert ("resolved", days_ago(0.2)) in changes_of(company)
+    assert company.is_consistent()
+    if company.database.is_sqlite:
+        with company.database.read() as connection:
+            plan = [str(row) for row in connection.execute(text(_TOLD))]
+        assert any("ix_tickets_customer_id_last_at" in step for step in plan), plan
+        assert not any("SCAN" in step for step in plan), plan
+
+
+_TOLD = """
+    EXPLAIN QUERY PLAN SELECT e.at FROM tickets t JOIN ticket_events e ON t.id = e.ticket_id
+    WHERE t.customer_id = 'c1' AND t.last_at > 5 AND e.at > 5
+"""
 
 
 # --- the portfolio's day ---
@@ -535,7 +710,7 @@ def test_what_time_changes_is_told_by_the_refresh(company: Company) -> None:
     company.take(message("a", NOW - 9, "a grave"))
     company.work()
     before = len(company.alerts())
-    company.clock.now += 100 * DAY
+    company.clock.now += 200 * DAY
     company.work()
     assert company.alerts()[before:] == [("quadrant", "calm")]
     company.clock.now += 2 * HOUR
@@ -563,3 +738,24 @@ def test_a_refold_tells_nothing_again(store: Database) -> None:
     company.work()
     Company(store, settings=IndexSettings(half_life_days=29)).work()
     assert company.alerts() == before
+
+
+def test_alerts_are_seen_in_the_order_of_their_numbers(company: Company) -> None:
+    """Who asks for those after the last one that it has seen misses none."""
+    company.take(message("a", NOW - 9), message("b", NOW - 9, customer_id="c2"))
+    company.work()
+    reading = read(company.kept(), NOW, company.settings, Snapshot())
+    found = [Alert("grave")]
+
+    def tell_too() -> None:
+        with company.database.begin() as connection:
+            add_alerts(connection, "c2", NOW, reading, found)
+
+    second = threading.Thread(target=tell_too)
+    with company.database.begin() as connection:
+        add_alerts(connection, "c1", NOW, reading, found)
+        second.start()
+        second.join(0.3)
+        assert company.rows(alerts) == []
+    second.join()
+    assert [row.customer_id for row in company.rows(alerts)] == ["c1", "c2"]

@@ -7,14 +7,19 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from model import Verdict
+from serving import worker
+from serving.scoring import verdict_row
 from serving.store.database import Database
 from serving.store.privacy import delete_customer
-from serving.store.queue import claim, finish, hold
+from serving.store.queue import MOST_ATTEMPTS, Waiting, claim, finish, hold
+from serving.store.states import States
 from serving.store.tables import customers, messages, states, ticket_events, verdicts
 from tests.helpers import NOW, Clock, FakeScorer, HeldScorer, verdict
 from tests.stores import HOUR, Company, days_ago, message, reply, spoken
@@ -55,9 +60,29 @@ def test_a_claim_lapses_after_its_lease(company: Company) -> None:
     with company.database.begin() as connection:
         (taken,) = claim(connection, NOW, 60, 9)
         assert claim(connection, NOW + 60, 60, 9) == []
-        assert claim(connection, NOW + 61, 60, 9) == [taken]
+        assert [again.seq for again in claim(connection, NOW + 61, 60, 9)] == [taken.seq]
         hold(connection, [taken.seq], NOW)
-        assert claim(connection, NOW + 1, 60, 9) == [taken]
+        assert [again.seq for again in claim(connection, NOW + 1, 60, 9)] == [taken.seq]
+
+
+def test_a_claim_is_bounded_by_characters(company: Company) -> None:
+    sizes = [70_000, 30_000, 30_000, 30_000]
+    company.take(*[message(f"m{n}", text="x" * size) for n, size in enumerate(sizes)])
+    with company.database.begin() as connection:
+        taken = [claim(connection, NOW, 60, 9) for _ in range(4)]
+    assert [[len(item.text) for item in some] for some in taken] == [
+        [70_000],
+        [30_000, 30_000],
+        [30_000],
+        [],
+    ]
+
+
+def test_what_was_claimed_twice_is_claimed_alone(company: Company) -> None:
+    company.take(*[message(f"m{n}") for n in range(3)])
+    with company.database.begin() as connection:
+        found = [len(claim(connection, NOW + 100 * n, 60, 9)) for n in range(3)]
+    assert found == [3, 3, 1]
 
 
 def test_a_message_that_was_scored_keeps_its_first_verdict(company: Company) -> None:
@@ -66,8 +91,19 @@ def test_a_message_that_was_scored_keeps_its_first_verdict(company: Company) -> 
     before = company.rows(verdicts)
     row = company.rows(verdicts)[0]._asdict() | {"model": "another"}
     with company.database.begin() as connection:
-        finish(company.database, connection, [row["seq"]], [row], True)
+        scored = [Waiting(row["seq"], "a insult")]
+        finish(company.database, connection, scored, [row], True)
     assert company.rows(verdicts) == before
+
+
+def test_a_verdict_is_written_to_the_text_that_was_scored(company: Company) -> None:
+    company.take(message("m", text="a calm"))
+    (seq,) = company.rows(select(messages.c.seq))[0]
+    row = verdict_row(seq, "a insult", spoken("a insult"), {})
+    with company.database.begin() as connection:
+        finish(company.database, connection, [Waiting(seq, "a insult")], [row], True)
+    assert company.count(verdicts) == 0
+    assert company.rows(messages, messages.c.scored) == []
 
 
 def test_several_scorers_share_the_work(store: Database) -> None:
@@ -208,11 +244,149 @@ def test_a_single_text_that_cannot_be_read_is_not_tried_for_ever(store: Database
             raise ValueError
         return verdict(text)
 
-    company = Company(store, FakeScorer(score))
+    model = FakeScorer(score)
+    company = Company(store, model, keep_text=False)
     company.take(message("m", text="poison"))
-    company.work()
+    for _ in range(MOST_ATTEMPTS):
+        assert company.rows(messages, messages.c.scored) == []
+        company.work()
+        company.clock.now += 11
+    assert [call for call in model.calls if call != ["ok"]] == [["poison"]] * MOST_ATTEMPTS
     assert company.count(verdicts) == 0
     assert company.is_consistent()
+    assert company.rows(messages)[0].text == "poison"
+
+
+def test_what_kills_the_scorer_each_time_is_given_up_and_takes_nobody_with_it(
+    store: Database,
+) -> None:
+    model = FakeScorer(spoken)
+    company = Company(store, model)
+    company.take(message("deadly", text="deadly"), message("other", customer_id="c2"))
+    for _ in range(20):
+        with store.begin() as connection:  # a scorer that dies of one text
+            claimed = claim(connection, company.clock(), 60, 256)
+        company.clock.now += 61
+        if all(item.text != "deadly" or item.attempts > MOST_ATTEMPTS for item in claimed):
+            break
+    company.work()
+    assert all("deadly" not in call for call in model.calls)
+    assert [row.text for row in company.rows(messages, messages.c.scored)] == ["deadly", "calm"]
+    assert company.count(verdicts) == 1
+
+
+def test_a_model_that_breaks_in_between_is_no_texts_fault(store: Database) -> None:
+    def score(text: str) -> Verdict:
+        if text != "fine":
+            raise MemoryError
+        return verdict(text)
+
+    company = Company(store, FakeScorer(score))
+    company.take(message("m", text="fine"), message("n", text="also fine"))
+    for _ in range(2 * MOST_ATTEMPTS):
+        company.work()
+        company.clock.now += 60
+    assert company.count(verdicts) == 1
+    assert [(row.scored, row.attempts) for row in company.rows(messages)] == [(True, 1), (False, 0)]
+
+
+def test_a_verdict_that_cannot_be_kept_holds_up_no_other(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_of_one(seq: int, text: str, *given: Any) -> Any:
+        if text == "odd":
+            raise OverflowError
+        return verdict_row(seq, text, *given)
+
+    monkeypatch.setattr(worker, "verdict_row", fail_of_one)
+    company.take(message("m", text="odd"), message("n"), message("o"))
+    for _ in range(MOST_ATTEMPTS + 2):
+        company.work()
+        company.clock.now += 121
+    assert [row.id for row in company.rows(messages, messages.c.scored)] == ["m", "n", "o"]
+    assert company.count(verdicts) == 2
+
+
+def test_a_store_that_fails_for_a_while_loses_no_message(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OperationalError("write", None, OSError("disk full"))
+
+    company.take(message("m"))
+    with monkeypatch.context() as broken:
+        broken.setattr(worker, "finish", fail)
+        for _ in range(2 * MOST_ATTEMPTS):
+            company.work()
+            company.clock.now += 11
+    company.work()
+    assert company.count(verdicts) == 1
+
+
+# --- one part does not stop another ---
+
+
+def test_a_customer_who_cannot_be_folded_stops_nobody_and_is_left_alone_for_a_while(
+    company: Company, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fold = States.bring_up_to_date
+    tried: list[str] = []
+
+    def fail_of_one(self: States, customer: str, now: float) -> Any:
+        tried.append(customer)
+        if customer == "c1":
+            raise KeyError("a word of a message")
+        return fold(self, customer, now)
+
+    monkeypatch.setattr(States, "bring_up_to_date", fail_of_one)
+    company.take(message("m", NOW - 9), message("n", NOW - 9, customer_id="c2"))
+    company.work()
+    company.work()
+    assert company.is_consistent("c2")
+    assert tried.count("c1") == 1
+    assert "c1 cannot be brought up to date: KeyError" in caplog.text
+    assert "a word of a message" not in caplog.text
+    monkeypatch.undo()
+    company.clock.now += 301
+    company.work()
+    assert company.is_consistent("c1")
+
+
+@pytest.mark.parametrize("part", ["score_waiting", "bring_up_to_date", "_refresh", "_forget"])
+def test_a_part_that_fails_stops_no_other(
+    store: Database, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    company = Company(store, retention_days=30)
+    company.take(message("m"), message("old", days_ago(90), customer_id="c2"))
+    company.worker.score_waiting()
+    company.take(message("n"))
+    done: list[str] = []
+    names = ("score_waiting", "bring_up_to_date", "_refresh", "_forget")
+
+    def does(name: str) -> Callable[[], int]:
+        def work() -> int:
+            if name == part:
+                raise KeyError
+            done.append(name)
+            return 0
+
+        return work
+
+    for name in names:
+        monkeypatch.setattr(company.worker, name, does(name))
+    company.worker.turn()
+    assert done == [name for name in names if name != part]
+
+
+def test_an_idle_turn_does_not_ask_to_write(
+    store: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    company = Company(store, retention_days=30)
+    company.take(message("m"))
+    company.work()
+    monkeypatch.setattr(store, "begin", None)
+    assert not company.worker.turn()
+    assert caplog.text == ""
 
 
 def test_an_error_is_told_and_the_next_turn_is_tried(
@@ -257,6 +431,34 @@ def test_without_keep_text_the_text_goes_with_the_verdict(store: Database) -> No
 
 
 # --- retention ---
+
+
+def test_messages_are_forgotten_however_busy_the_store_is(store: Database) -> None:
+    company = Company(store, retention_days=30)
+    company.take(message("old", days_ago(90)), message("new"))
+    assert company.worker.turn()
+    assert [row.id for row in company.rows(messages)] == ["new"]
+
+
+def test_a_customer_is_forgotten_in_one_pass(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_FORGET_BATCH", 2)
+    monkeypatch.setattr(worker, "_FORGET_TURN_SECONDS", 0.0)
+    company = Company(store, retention_days=30, clock=Clock(NOW - 20 * 86_400))
+    company.take(
+        *[message(f"m{n}", days_ago(40) + n, customer_id=f"c{n % 3}") for n in range(15)],
+        *[message(f"new{n}", days_ago(21), customer_id=f"c{n}") for n in range(3)],
+    )
+    company.work()
+    company.clock.now = NOW
+    left = []
+    while company.worker.turn():
+        left.append(sorted(row.customer_id for row in company.rows(messages)))
+    assert [len(names) for names in left[:3]] == [13, 8, 3]
+    assert left[-1] == ["c0", "c1", "c2"]
+    for customer in left[-1]:
+        assert company.is_consistent(customer)
 
 
 def test_old_messages_are_forgotten_once_a_day_and_leave_the_index(store: Database) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -145,7 +146,18 @@ def test_an_ipv6_address_and_a_port_are_kept(company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [500, 404, 301, 302, 307, httpx.ConnectError("no"), httpx.ReadTimeout("slow")]
+    "answer",
+    [
+        500,
+        404,
+        301,
+        302,
+        307,
+        httpx.ConnectError("no"),
+        httpx.ReadTimeout("slow"),
+        UnicodeError("label too long"),
+        KeyError("a defect"),
+    ],
 )
 def test_what_did_not_arrive_is_tried_again_and_no_redirect_is_followed(
     company: Company, answer: int | Exception
@@ -241,6 +253,24 @@ def test_a_deliverer_outlives_an_error(
     assert "delivering alerts failed" in caplog.text
 
 
+def test_what_is_older_than_three_days_is_in_the_list_only(company: Company) -> None:
+    receiver = Receiver()
+    company.clock.now += 3 * 86_400
+    assert not deliverer(company, receiver).turn()
+    company.clock.now -= 1
+    assert deliverer(company, receiver).turn()
+    assert len(receiver.requests) == 3
+
+
+def test_without_an_alert_nobody_asks_to_write(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = deliverer(company, Receiver())
+    sender.turn()
+    monkeypatch.setattr(company.database, "begin", None)
+    assert not sender.turn()
+
+
 # --- where nothing is sent ---
 
 INSIDE = [
@@ -254,6 +284,7 @@ INSIDE = [
     "169.254.169.254",
     "100.64.0.1",
     "192.0.2.1",
+    "192.88.99.1",
     "198.18.0.1",
     "224.0.0.1",
     "240.0.0.1",
@@ -269,8 +300,15 @@ INSIDE = [
     "::ffff:10.0.0.1",
     "::ffff:169.254.169.254",
     "::ffff:a00:1",
+    "::ffff:93.184.216.34",
+    "::93.184.216.34",
     "64:ff9b::a00:1",
+    "64:ff9b::5db8:d822",
+    "64:ff9b:1::5db8:d822",
     "2002:a00:1::1",
+    "2002:5db8:d822::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "ff0e::1",
     "2001:db8::1",
 ]
 
@@ -281,7 +319,7 @@ def test_no_address_of_the_own_network_is_used(address: str) -> None:
         public_address(URL, resolver(address))
 
 
-@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1::1", "::ffff:93.184.216.34"])
+@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:220:1::1"])
 def test_public_addresses_are_used(address: str) -> None:
     assert public_address(URL, resolver(address)) == (address, "hooks.example.com", 443)
 
@@ -302,6 +340,7 @@ def test_one_address_inside_spoils_all_of_a_name(addresses: tuple[str, ...]) -> 
         "https://user@hooks.example.com/",
         "https://user:pass@hooks.example.com/",
         "https://hooks.example.com:99999/",
+        "https://hooks.example.com:0/",
         "https://hooks.example.com:port/",
         "https://[::1/",
         "",
@@ -338,8 +377,56 @@ def test_a_name_that_turns_inward_gets_nothing(
     receiver = Receiver()
     deliverer(company, receiver, addresses=("10.0.0.1",)).turn()
     assert receiver.requests == []
-    assert "not a public address" in caplog.text
+    assert "WebhookError" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+# --- what a receiver may do to us ---
+
+
+def test_no_word_of_an_error_is_in_the_log(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    deliverer(company, Receiver(ValueError("what the receiver said"))).turn()
+    assert "ValueError" in caplog.text
+    assert "what the receiver said" not in caplog.text
+
+
+def test_the_body_of_an_answer_is_never_read(company: Company) -> None:
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            raise AssertionError("it was read")
+            yield b""
+
+    deliverer(company, lambda _: httpx.Response(200, stream=Endless())).turn()
+    assert waits(company) == []
+
+
+def test_a_delivery_has_one_deadline_and_all_of_a_turn_end_within_the_lease(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert webhooks._BATCH * webhooks._DEADLINE_SECONDS < webhooks._LEASE_SECONDS
+    monkeypatch.setattr(webhooks, "_DEADLINE_SECONDS", 0.05)
+    receiver = Receiver()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        for _ in range(600):  # never long without a sign of life
+            await asyncio.sleep(0.01)
+        return receiver(request)
+
+    sender = deliverer(company, receiver)
+    sender._transport = httpx.MockTransport(slow)
+    sender.turn()
+    assert waits(company) == [30] * 3
+    assert receiver.requests == []
+
+
+def test_a_host_that_is_not_in_ascii_is_asked_for_in_idna(company: Company) -> None:
+    receiver = Receiver()
+    deliverer(company, receiver, "https://bücher.example/x").turn()
+    request = receiver.requests[0]
+    assert request.headers["Host"] == "xn--bcher-kva.example"
+    assert request.extensions["sni_hostname"] == "xn--bcher-kva.example"
 
 
 # --- settings ---
@@ -368,12 +455,13 @@ async def test_the_service_delivers_while_it_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     receiver = Receiver()
-    client_of = httpx.Client
+    client_of = httpx.AsyncClient
 
-    def client(**options: Any) -> httpx.Client:
-        return client_of(**options | {"transport": httpx.MockTransport(receiver)})
+    def client(**options: Any) -> httpx.AsyncClient:
+        ours = options.get("transport") or httpx.MockTransport(receiver)
+        return client_of(**options | {"transport": ours})
 
-    monkeypatch.setattr("serving.webhooks.httpx.Client", client)
+    monkeypatch.setattr("serving.webhooks.httpx.AsyncClient", client)
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (PUBLIC, 443))])
     monkeypatch.setattr(webhooks, "_IDLE_SECONDS", 0.01)
     settings = {"webhook_url": URL, "webhook_secret": "x"}

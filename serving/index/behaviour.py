@@ -175,7 +175,7 @@ def _complains_again(matter: Matter, message: Incoming, service: Service) -> boo
     if message.ticket and message.ticket in matter.tickets:
         insult = not message.labels.isdisjoint({"abuse", "threat"})
         talking = message.at - service.replied_at <= DAY
-        return not insult and (message.asks or not talking)
+        return not insult and (message.asks or message.displeased or not talking)
     enough = _SAME_COMPLAINT if message.ticket else _SURELY_THE_SAME
     return likeness(matter, message) >= enough
 

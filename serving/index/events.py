@@ -20,6 +20,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         off_channel, out_of_scope: the model's message signs at their thresholds.
         thanks: a closing thank-you or a bare acknowledgement: it needs no reply and is no complaint.
         asks: it asks or wants something; what does not may be a word in passing while people talk.
+        displeased: it is in a bad mood; tells only whether what was solved is solved.
         vector: the sentence vector as 256 signed bytes (the unit vector times 127); empty if unknown.
     """
 
@@ -36,6 +37,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     out_of_scope: bool = False
     thanks: bool = False
     asks: bool = True
+    displeased: bool = False
     vector: bytes = b""
 
 

@@ -69,7 +69,7 @@ class Language(msgspec.Struct):
         if severity > 0:
             self.evidence.append(Hostile(message.at, message.id, severity))
             del self.evidence[:-_EVIDENCE]
-        if "threat" in message.labels:
+        if message.threat >= settings.threat_probability or "threat" in message.labels:
             self._threat(message, settings)
         self._raise_peak(message, settings)
 

@@ -72,12 +72,13 @@ class Service(msgspec.Struct):
 
     def receive(self, message: Incoming, settings: IndexSettings) -> None:
         """A message opens a wait unless it needs no reply: a thank-you, a word in passing within a
-        day of a person's reply, or an insult about nothing that is open.
+        day of a person's reply, or an insult that asks nothing soon after one, with nothing open.
         """
         self.last_event = message.at
         busy = self.open_since is not None or bool(self.tickets)
-        insult = not message.labels.isdisjoint({"abuse", "threat"})
-        if message.thanks or (insult and not busy):
+        served = message.at - self.replied_at <= settings.fault_days * DAY
+        insult = not message.labels.isdisjoint({"abuse", "threat"}) and not message.asks
+        if message.thanks or (insult and served and not busy):
             return
         start = message.at, message.channel, message.id
         if self.open_since is None:

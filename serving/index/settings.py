@@ -232,7 +232,7 @@ class IndexSettings(BaseModel):
     )
 
     toxic_index: float = Field(
-        default=40.0,
+        default=38.0,
         gt=0,
         lt=100,
         description="Index from which a customer is draining (or inflamed, with pain).",
@@ -248,6 +248,13 @@ class IndexSettings(BaseModel):
         gt=0,
         description="A second threat within so many days is grave; so long after a grave event a"
         " separation may be prepared.",
+    )
+    threat_probability: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="A message counts as one of two threats from this probability on; a single grave"
+        " threat needs the model's own label.",
     )
     separation_signs: int = Field(
         default=3, ge=1, le=6, description="Signs that must stand together."

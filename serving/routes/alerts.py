@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 
 from serving.access import allow
-from serving.routes.intake import clean
+from serving.routes.answers import leave_trace
+from serving.routes.intake import Id
 from serving.services import services_of
 from serving.store.alerts import list_alerts
 
@@ -19,13 +20,14 @@ def get_alerts(
     request: Request,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    customer_id: str | None = None,
+    customer_id: Id | None = None,
 ) -> dict[str, Any]:
     """Alerts after an id, oldest first: one for each change of quadrant, each sign that begins to
     stand, each grave event, and when a separation may be prepared.
     """
     services = services_of(request)
     with services.database.read() as connection:
-        customer = None if customer_id is None else clean(customer_id)
-        found = list_alerts(connection, after, limit, customer)
+        found = list_alerts(connection, after, limit, customer_id)
+    told = sorted({alert["customer_id"] for alert in found})
+    leave_trace(request, "read_alerts", customer_id, {"customers": told})
     return {"alerts": found, "next": found[-1]["id"] if len(found) == limit else None}

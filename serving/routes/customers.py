@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from msgspec import Meta
 from sqlalchemy import Row
 
@@ -20,19 +20,19 @@ from serving.index.settings import DAY
 from serving.index.signs import Sign
 from serving.index.state import State
 from serving.openapi import ErrorAnswer, error_documentation
+from serving.routes.answers import json_answer, leave_trace
 from serving.routes.cursors import bad_cursor, decode, encode
 from serving.routes.decisions import require_customer
-from serving.routes.intake import clean, unprocessable
+from serving.routes.intake import Id, clean, unprocessable
 from serving.services import Services, services_of
 from serving.store import reads, timeline
-from serving.store.audit import record
 from serving.store.history import load_events
 from serving.times import TimeError, maybe_wire_time, read_time, wire_time
 
 _MOST_HAPPENINGS = 5_000
 """Of each kind in one timeline."""
 
-_ZONE_WITHOUT_PLUS = re.compile(r"(T\S+) (\d\d:?\d\d)$")
+_ZONE_WITHOUT_PLUS = re.compile(r"([Tt]\S+) (\d\d:\d\d)$")
 
 Language = Literal["en", "ar"]
 Quadrant = Literal["calm", "hurt", "draining", "inflamed"]
@@ -84,7 +84,7 @@ def get_customers(
         refreshed = services.states.refreshed_at(connection)
     page = rows[:limit]
     last = (sort, page[-1].figure, page[-1].customer_id) if len(rows) > limit else None
-    _leave_trace(request, "list", None, {"customers": [row.customer_id for row in page]})
+    leave_trace(request, "list", None, {"customers": [row.customer_id for row in page]})
     return {
         "customers": [_listed(row) for row in page],
         "next": encode(last) if last else None,
@@ -112,16 +112,15 @@ def _listed(row: Row[Any]) -> dict[str, Any]:
 
 @router.get("/customers/{customer_id}", responses=_UNKNOWN)
 def get_customer(
-    request: Request, customer_id: str, as_of: str | None = None, lang: Language = "en"
+    request: Request, customer_id: Id, as_of: str | None = None, lang: Language = "en"
 ) -> dict[str, Any]:
     """One customer as of an instant (by default now): index, service pain, quadrant, early signs, and
     what a person may do next. `lang` is the language of the reasons; drafts come in both.
     """
     services = services_of(request)
-    customer = clean(customer_id)
     at = _instant(as_of, services)
-    answer = describe(services, customer, at, lang)
-    _leave_trace(request, "read", customer, {"as_of": wire_time(at)} if as_of else None)
+    answer = describe(services, customer_id, at, lang)
+    leave_trace(request, "read", customer_id, {"as_of": wire_time(at)} if as_of else None)
     return answer
 
 
@@ -255,23 +254,23 @@ def _suggestion(
     }
 
 
-@router.get("/customers/{customer_id}/messages", responses=_UNKNOWN)
+@router.get("/customers/{customer_id}/messages", response_model=dict[str, Any], responses=_UNKNOWN)
 def get_messages(
-    request: Request, customer_id: str, limit: Limit = 50, after: After = None
-) -> dict[str, Any]:
+    request: Request, customer_id: Id, limit: Limit = 50, after: After = None
+) -> Response:
     """A customer's messages, newest first. `text` is null where it is not kept, `verdict` where a
     message is the company's own, still waits for the model, or could not be read.
     """
     services = services_of(request)
-    customer = clean(customer_id)
     place = decode(after, tuple[float, _Seq]) if after is not None else None
     with services.database.read() as connection:
-        require_customer(connection, customer)
-        rows = reads.list_messages(connection, customer, limit + 1, place)
+        require_customer(connection, customer_id)
+        rows = reads.list_messages(connection, customer_id, limit + 1, place)
     page = rows[:limit]
     last = (page[-1].sent_at, page[-1].seq) if len(rows) > limit else None
-    _leave_trace(request, "read_messages", customer, {"messages": len(page)})
-    return {"messages": [_message(row) for row in page], "next": encode(last) if last else None}
+    leave_trace(request, "read_messages", customer_id, {"messages": len(page)})
+    found = [_message(row) for row in page]
+    return json_answer({"messages": found, "next": encode(last) if last else None})
 
 
 def _message(row: Row[Any]) -> dict[str, Any]:
@@ -283,35 +282,36 @@ def _message(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-@router.get("/customers/{customer_id}/timeline", responses=_UNKNOWN)
+@router.get("/customers/{customer_id}/timeline", response_model=dict[str, Any], responses=_UNKNOWN)
 def get_timeline(
     request: Request,
-    customer_id: str,
+    customer_id: Id,
     days: Annotated[int, Query(ge=1, le=3650)] = 180,
-) -> dict[str, Any]:
+) -> Response:
     """What happened in the last days, oldest first, without texts, and the index and the pain at each
     day's end (UTC; each week's above 180 days) from the first event on.
 
     At most 5,000 events of a kind are told, the newest; `left_out` counts the others.
     """
     services = services_of(request)
-    customer = clean(customer_id)
     now = services.clock()
     start = now - days * DAY
     with services.database.read() as connection:
-        require_customer(connection, customer)
-        found, left_out = timeline.happenings(connection, customer, start, now, _MOST_HAPPENINGS)
+        require_customer(connection, customer_id)
+        found, left_out = timeline.happenings(connection, customer_id, start, now, _MOST_HAPPENINGS)
         line = timeline.line(
-            services.states.as_of(connection, customer, start),
-            load_events(connection, customer, start, now),
+            services.states.as_of(connection, customer_id, start),
+            load_events(connection, customer_id, start, now),
             timeline.instants(start, now),
             services.settings,
             timeline.Snapshots(connection, start, now),
         )
         points = [_point(reading) for reading in line]
-    _leave_trace(request, "read_timeline", customer, {"days": days})
+    leave_trace(request, "read_timeline", customer_id, {"days": days})
     events = [happening | {"at": wire_time(happening["at"])} for happening in found]
-    return {"customer_id": customer, "events": events, "left_out": left_out, "line": points}
+    return json_answer(
+        {"customer_id": customer_id, "events": events, "left_out": left_out, "line": points}
+    )
 
 
 def _point(reading: Reading) -> dict[str, Any]:
@@ -321,12 +321,3 @@ def _point(reading: Reading) -> dict[str, Any]:
         "pain": reading.pain,
         "quadrant": reading.quadrant,
     }
-
-
-def _leave_trace(
-    request: Request, action: str, customer: str | None, details: dict[str, Any] | None
-) -> None:
-    """The audit's row of a read, on disk before it is answered."""
-    services = services_of(request)
-    with services.database.begin() as connection:
-        record(connection, services.clock(), request.state.key_id, action, customer, details)

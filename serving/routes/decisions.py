@@ -13,8 +13,8 @@ from serving.access import allow
 from serving.errors import ApiError, Code
 from serving.index.ladder import STEPS
 from serving.openapi import body_documentation
-from serving.routes.intake import MOST_NOTE, Body, Name, Time, clean, read_body, write
-from serving.services import Services, services_of
+from serving.routes.intake import MOST_NOTE, Body, Id, Name, OwnId, Time, read_body, write
+from serving.services import Services
 from serving.store.audit import record
 from serving.store.intake import add_decision, lock_customers
 from serving.store.tables import customers
@@ -23,6 +23,7 @@ router = APIRouter(tags=["decisions"], dependencies=[Depends(allow("review"))])
 
 
 class DecisionBody(Body):
+    id: str | None = OwnId
     step: str
     decided_by: str = Name
     reason: str = Field(min_length=1, max_length=MOST_NOTE)
@@ -41,20 +42,22 @@ class DecisionBody(Body):
     status_code=HTTPStatus.CREATED,
     **body_documentation(DecisionBody),
 )
-async def post_decision(request: Request, customer_id: str) -> dict[str, Any]:
-    """What a named person decided, and why. The software itself never acts."""
+async def post_decision(request: Request, customer_id: Id) -> dict[str, Any]:
+    """What a named person decided, and why. The software itself never acts. The same one counts once:
+    by its `id`, or else by step, person and time, if it has an `at`.
+    """
     row = (await read_body(request, DecisionBody)).model_dump()
-    row["at"] = services_of(request).clock() if row["at"] is None else row["at"]
 
-    def work(_: Services, connection: Connection, now: float) -> None:
-        lock_customers(connection, [clean(customer_id)])
-        require_customer(connection, clean(customer_id))
-        add_decision(connection, clean(customer_id), row)
-        details = {"step": row["step"], "decided_by": row["decided_by"]}
-        record(connection, now, request.state.key_id, "decision", clean(customer_id), details)
+    def work(_: Services, connection: Connection, now: float) -> bool:
+        lock_customers(connection, [customer_id])
+        require_customer(connection, customer_id)
+        if new := add_decision(connection, customer_id, row, now):
+            details = {"step": row["step"], "decided_by": row["decided_by"]}
+            record(connection, now, request.state.key_id, "decision", customer_id, details)
+        return new
 
-    await write(request, work)
-    return {"customer_id": customer_id, "step": row["step"]}
+    new = await write(request, work)
+    return {"customer_id": customer_id, "step": row["step"], "duplicate": not new}
 
 
 def require_customer(connection: Connection, customer: str) -> Any:
@@ -65,5 +68,9 @@ def require_customer(connection: Connection, customer: str) -> Any:
     """
     row = connection.execute(select(customers).where(customers.c.id == customer)).one_or_none()
     if row is None:
-        raise ApiError(HTTPStatus.NOT_FOUND, Code.NOT_FOUND, f"no customer {customer!r}")
+        raise unknown_customer(customer)
     return row
+
+
+def unknown_customer(customer: str) -> ApiError:
+    return ApiError(HTTPStatus.NOT_FOUND, Code.NOT_FOUND, f"no customer {customer!r}")

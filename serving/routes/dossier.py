@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from serving.access import allow
@@ -15,10 +15,10 @@ from serving.dossier import gather
 from serving.index import words
 from serving.index.words import Language
 from serving.openapi import error_documentation
+from serving.routes.answers import json_answer, leave_trace
 from serving.routes.customers import describe
-from serving.routes.intake import clean
+from serving.routes.intake import Id
 from serving.services import services_of
-from serving.store.audit import record
 
 # What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.
 _pages = Environment(
@@ -50,7 +50,7 @@ router = APIRouter(tags=["customers"], dependencies=[Depends(allow("read"))])
 )
 def get_dossier(
     request: Request,
-    customer_id: str,
+    customer_id: Id,
     lang: Language = "en",
     format_: Annotated[Literal["json", "html"] | None, Query(alias="format")] = None,
 ) -> Response:
@@ -58,15 +58,13 @@ def get_dossier(
     team did, money, signs, decisions. A page to print with `format=html`, or `Accept: text/html`.
     """
     services = services_of(request)
-    customer = clean(customer_id)
     now = services.clock()
-    answer = describe(services, customer, now, lang)
+    answer = describe(services, customer_id, now, lang)
     with services.database.read() as connection:
         found = gather(
-            connection, services.states, services.settings, services.thresholds, customer, now
+            connection, services.states, services.settings, services.thresholds, customer_id, now
         )
-    with services.database.begin() as connection:
-        record(connection, now, request.state.key_id, "read_dossier", customer)
+    leave_trace(request, "read_dossier", customer_id)
     profile = answer["profile"]
     found["money"] |= {name: profile[name] for name in ("monthly_value", "currency")}
     found["money"] |= answer.pop("support")
@@ -74,7 +72,7 @@ def get_dossier(
     if format_ is None:
         format_ = "html" if "text/html" in request.headers.get("accept", "") else "json"
     if format_ == "json":
-        return JSONResponse(answer, headers={"Vary": "Accept"})
+        return json_answer(answer, {"Vary": "Accept"})
     return HTMLResponse(render(answer, lang), headers=_HEADERS)
 
 

@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from sqlalchemy import Connection
 
 from serving.access import allow
@@ -34,6 +42,7 @@ _CLAIM_SECONDS = 60.0
 _MOST_ID = 200
 MOST_NOTE = 10_000
 _MOST_COUNT = 1_000_000
+MOST_AMOUNT = 1e12
 
 router = APIRouter(tags=["intake"], dependencies=[Depends(allow("write"))])
 
@@ -41,6 +50,19 @@ router = APIRouter(tags=["intake"], dependencies=[Depends(allow("write"))])
 def clean(text: str) -> str:
     """Characters that no database keeps (lone surrogates, NUL) become U+FFFD."""
     return replace_surrogates(text).replace("\x00", "\ufffd")
+
+
+def _addressable(text: str) -> str:
+    """An id that a URL can name: what is stored under it can be read and deleted."""
+    if "/" in text or text in (".", ".."):
+        raise ValueError('an id has no "/", and is neither "." nor ".."')
+    return clean(text)
+
+
+Id = Annotated[
+    str, StringConstraints(min_length=1, max_length=_MOST_ID), AfterValidator(_addressable)
+]
+"""The id of a customer, a ticket or an agent. Those of messages and events may hold anything."""
 
 
 class Body(BaseModel):
@@ -59,7 +81,13 @@ Time = Annotated[Any, Field(json_schema_extra={"type": "string", "format": "date
 
 B = TypeVar("B", bound=Body)
 Name = Field(min_length=1, max_length=_MOST_ID)
-MaybeName = Field(default=None, min_length=1, max_length=_MOST_ID)
+OwnId = Field(
+    default=None,
+    min_length=1,
+    max_length=_MOST_ID,
+    description="Yours, for this customer: what is sent again with it counts once.",
+)
+Amount = Field(default=None, ge=0, le=MOST_AMOUNT, allow_inf_nan=False)
 
 
 class MessageBody(Body):
@@ -67,11 +95,11 @@ class MessageBody(Body):
 
     source: str = Name
     id: str = Name
-    customer_id: str = Name
+    customer_id: Id
     direction: Literal["in", "out"]
     channel: str = Field(min_length=1, max_length=40)
-    ticket_id: str | None = MaybeName
-    agent_id: str | None = MaybeName
+    ticket_id: Id | None = None
+    agent_id: Id | None = None
 
 
 class WholeMessageBody(MessageBody):
@@ -86,9 +114,9 @@ class CustomerBody(Body):
 
     name: str | None = None
     plan: str | None = None
-    monthly_value: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    monthly_value: float | None = Amount
     currency: str | None = None
-    usage_volume: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    usage_volume: float | None = Amount
     started_at: Time = None
     ended_at: Time = None
     end_reason: str | None = None
@@ -97,13 +125,13 @@ class CustomerBody(Body):
 class TicketBody(Body):
     """PUT /tickets/{id}: a record with final counts."""
 
-    customer_id: str = Name
+    customer_id: Id
     opened_at: Time
     first_reply_at: Time = None
     resolved_at: Time = None
     reopened: int | None = Field(default=None, ge=0, le=_MOST_COUNT)
     handoffs: int | None = Field(default=None, ge=0, le=_MOST_COUNT)
-    minutes_of_work: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    minutes_of_work: float | None = Amount
 
 
 class TicketEventBody(Body):
@@ -112,8 +140,8 @@ class TicketEventBody(Body):
     id: str = Name
     type: Literal["opened", "replied", "handed_over", "resolved", "reopened", "work"]
     at: Time
-    agent_id: str | None = MaybeName
-    minutes: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    agent_id: Id | None = None
+    minutes: float | None = Amount
 
 
 class AgentBody(Body):
@@ -125,13 +153,14 @@ class AgentBody(Body):
 class OutcomeBody(Body):
     type: Literal["purchase", "renewal", "upgrade", "cancellation"]
     at: Time
-    amount: float | None = Field(default=None, allow_inf_nan=False)
+    amount: float | None = Field(default=None, ge=-MOST_AMOUNT, le=MOST_AMOUNT, allow_inf_nan=False)
 
 
 class RatingBody(Body):
+    id: str | None = OwnId
     rating: int = Field(ge=1, le=5)
     note: str | None = Field(default=None, max_length=MOST_NOTE)
-    agent_id: str | None = MaybeName
+    agent_id: Id | None = None
     at: Time = None
 
 
@@ -367,12 +396,16 @@ def _checked(raw: Any, kind: type[B], services: Services) -> B:
 
 
 def _past(value: Any, name: str, services: Services) -> float:
-    """A time; one far ahead of our clock is an error except where plans are told (`ended_at`)."""
+    """A time; one a little ahead of our clock is now, one far ahead an error. Plans (`ended_at`,
+    `left_at`) may lie ahead.
+    """
     at = read_time(value, name, services.settings.default_timezone)
+    if name in ("ended_at", "left_at"):
+        return at
     now = services.clock()
-    if name not in ("ended_at", "left_at") and at > now + services.settings.future_seconds:
+    if at > now + services.settings.future_seconds:
         raise TimeError(Code.TIME_IN_FUTURE, f'"{name}" lies ahead of our clock')
-    return at
+    return min(at, now)
 
 
 async def write(request: Request, work: Callable[[Services, Connection, float], Any]) -> Any:
@@ -389,19 +422,19 @@ async def write(request: Request, work: Callable[[Services, Connection, float], 
 
 
 @router.put("/customers/{customer_id}", **body_documentation(CustomerBody))
-async def put_customer(request: Request, customer_id: str) -> dict[str, Any]:
+async def put_customer(request: Request, customer_id: Id) -> dict[str, Any]:
     """What the company knows of a customer. A change of plan, usage or value counts from now on."""
     body = await read_body(request, CustomerBody)
     given = body.model_dump(exclude_unset=True)
     await write(
         request,
-        lambda s, c, now: intake.put_customer(s.database, c, clean(customer_id), given, now),
+        lambda s, c, now: intake.put_customer(s.database, c, customer_id, given, now),
     )
     return {"customer_id": customer_id}
 
 
 @router.put("/tickets/{ticket_id}", **body_documentation(TicketBody))
-async def put_ticket(request: Request, ticket_id: str) -> dict[str, Any]:
+async def put_ticket(request: Request, ticket_id: Id) -> dict[str, Any]:
     """A ticket's final counts. They are dated at its last change; events are read instead where the
     ticket has any.
     """
@@ -409,7 +442,7 @@ async def put_ticket(request: Request, ticket_id: str) -> dict[str, Any]:
     given = body.model_dump()
     await write(
         request,
-        lambda s, c, now: intake.put_ticket(s.database, c, clean(ticket_id), given, now),
+        lambda s, c, now: intake.put_ticket(s.database, c, ticket_id, given, now),
     )
     times = (body.opened_at, body.first_reply_at, body.resolved_at)
     dated = wire_time(max(at for at in times if at is not None))
@@ -418,7 +451,7 @@ async def put_ticket(request: Request, ticket_id: str) -> dict[str, Any]:
 
 
 @router.post("/tickets/{ticket_id}/events", **body_documentation(TicketEventBody, "events"))
-async def post_ticket_events(request: Request, ticket_id: str) -> dict[str, Any]:
+async def post_ticket_events(request: Request, ticket_id: Id) -> dict[str, Any]:
     """What happened with a ticket, once each by the event's id; a broken event is told, the others
     are stored.
     """
@@ -444,16 +477,16 @@ async def post_ticket_events(request: Request, ticket_id: str) -> dict[str, Any]
         )
     accepted, duplicates = await write(
         request,
-        lambda s, c, now: intake.add_ticket_events(s.database, c, clean(ticket_id), good, now),
+        lambda s, c, now: intake.add_ticket_events(s.database, c, ticket_id, good, now),
     )
     return {"accepted": accepted, "duplicates": duplicates, "errors": errors}
 
 
 @router.put("/agents/{agent_id}", **body_documentation(AgentBody))
-async def put_agent(request: Request, agent_id: str) -> dict[str, Any]:
+async def put_agent(request: Request, agent_id: Id) -> dict[str, Any]:
     """Who works in support, and since and until when: for the turnover of the team."""
     given = (await read_body(request, AgentBody)).model_dump(exclude_unset=True)
-    await write(request, lambda s, c, _: intake.put_agent(s.database, c, clean(agent_id), given))
+    await write(request, lambda s, c, _: intake.put_agent(s.database, c, agent_id, given))
     return {"agent_id": agent_id}
 
 
@@ -462,12 +495,12 @@ async def put_agent(request: Request, agent_id: str) -> dict[str, Any]:
     status_code=HTTPStatus.CREATED,
     **body_documentation(OutcomeBody),
 )
-async def post_outcome(request: Request, customer_id: str) -> dict[str, Any]:
+async def post_outcome(request: Request, customer_id: Id) -> dict[str, Any]:
     """A purchase, renewal, upgrade or cancellation; the same one at the same time counts once."""
     row = (await read_body(request, OutcomeBody)).model_dump()
     new = await write(
         request,
-        lambda s, c, now: intake.add_outcome(s.database, c, clean(customer_id), row, now),
+        lambda s, c, now: intake.add_outcome(s.database, c, customer_id, row, now),
     )
     return {"customer_id": customer_id, "duplicate": not new}
 
@@ -477,12 +510,13 @@ async def post_outcome(request: Request, customer_id: str) -> dict[str, Any]:
     status_code=HTTPStatus.CREATED,
     **body_documentation(RatingBody),
 )
-async def post_rating(request: Request, customer_id: str) -> dict[str, Any]:
-    """The team's rating, from 1 (calm) to 5 (toxic)."""
+async def post_rating(request: Request, customer_id: Id) -> dict[str, Any]:
+    """The team's rating, from 1 (calm) to 5 (toxic). The same one counts once: by its `id`, or else by
+    all that it says, if it has an `at`.
+    """
     row = (await read_body(request, RatingBody)).model_dump()
-    row["at"] = services_of(request).clock() if row["at"] is None else row["at"]
-    await write(
+    new = await write(
         request,
-        lambda s, c, now: intake.add_rating(s.database, c, clean(customer_id), row, now),
+        lambda s, c, now: intake.add_rating(s.database, c, customer_id, row, now),
     )
-    return {"customer_id": customer_id}
+    return {"customer_id": customer_id, "duplicate": not new}

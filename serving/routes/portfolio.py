@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from sqlalchemy import Connection
 
 from model.manifest import BALANCED
 from serving.access import allow
 from serving.index.settings import DAY
+from serving.routes.answers import leave_trace
 from serving.routes.customers import QUERY_ERRORS, Language
-from serving.services import services_of
+from serving.routes.intake import MOST_AMOUNT
+from serving.services import Services, services_of
 from serving.store import lost, portfolio
-from serving.store.audit import record
 from serving.times import maybe_wire_time, wire_time
 
 _ALARM: dict[Language, str] = {
@@ -26,31 +23,9 @@ _ALARM: dict[Language, str] = {
     " طريقة العمل: ابدأوا من هناك.",
 }
 
-_DEAR_SECONDS = 0.25
-
 router = APIRouter(
     tags=["portfolio"], dependencies=[Depends(allow("read"))], responses=QUERY_ERRORS
 )
-
-
-class _Kept:
-    """Figures that are dear on a large store, kept for a hundred times as long as they took, so that
-    they take 1 % of a core at most; those of a small store are always computed afresh.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._until = 0.0
-        self._figures: dict[str, Any] = {}
-
-    def get(self, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        with self._lock:
-            began = time.monotonic()
-            if began >= self._until:
-                self._figures = compute()
-                took = time.monotonic() - began
-                self._until = began + 100 * took if took > _DEAR_SECONDS else 0.0
-            return self._figures
 
 
 @router.get("/portfolio")
@@ -62,8 +37,7 @@ def get_portfolio(request: Request, lang: Language = "en") -> dict[str, Any]:
     """
     services = services_of(request)
     now = services.clock()
-    state = request.app.state
-    state.kept_support = kept = getattr(state, "kept_support", None) or _Kept()
+    support = services.kept_support.get(lambda: _support(services, now))
     with services.database.read() as connection:
         separations = portfolio.separations(connection, now, services.settings.separation_alarm)
         return {
@@ -71,7 +45,7 @@ def get_portfolio(request: Request, lang: Language = "en") -> dict[str, Any]:
             "refreshed_at": maybe_wire_time(services.states.refreshed_at(connection)),
             "customers": portfolio.count_customers(connection, now),
             "distribution": portfolio.distribution(connection),
-            **kept.get(lambda: _support(connection, now)),
+            **support,
             "team_turnover": portfolio.team_turnover(connection, now),
             "internal_toxicity": portfolio.internal_toxicity(connection, now),
             "separations": separations
@@ -79,13 +53,14 @@ def get_portfolio(request: Request, lang: Language = "en") -> dict[str, Any]:
         }
 
 
-def _support(connection: Connection, now: float) -> dict[str, Any]:
-    work = portfolio.month_of_work(connection, now)
-    return {
-        "support_as_of": wire_time(now),
-        **portfolio.support_time(connection, work, now),
-        "drainage": portfolio.drainage(connection, work, now),
-    }
+def _support(services: Services, now: float) -> dict[str, Any]:
+    with services.database.read() as connection:
+        work = portfolio.month_of_work(connection, now)
+        return {
+            "support_as_of": wire_time(now),
+            **portfolio.support_time(connection, work, now),
+            "drainage": portfolio.drainage(connection, work, now),
+        }
 
 
 @router.get("/lost")
@@ -93,7 +68,7 @@ def get_lost(
     request: Request,
     days: Annotated[int, Query(ge=1, le=3650)] = 365,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    campaign_cost: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
+    campaign_cost: Annotated[float | None, Query(ge=0, le=MOST_AMOUNT, allow_inf_nan=False)] = None,
 ) -> dict[str, Any]:
     """Customers who left in the last days: grouped by how it stood at the end, and whom to win back.
 
@@ -119,8 +94,7 @@ def get_lost(
         "win_back": [_candidate(ending) for ending in lost.worth_winning_back(endings)],
     }
     details = {"customers": [ending.departure.customer_id for ending in endings]}
-    with services.database.begin() as connection:
-        record(connection, now, request.state.key_id, "read_lost", None, details)
+    leave_trace(request, "read_lost", None, details)
     return answer
 
 

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from serving.index.alerts import Alert
 from serving.index.reading import Reading
+from serving.index.settings import DAY
 from serving.store.tables import alerts
 from serving.times import wire_time
 
 MOST_ATTEMPTS = 12
+_DELIVERED_DAYS = 3
+"""What is older is in the list only: nobody wants last month's alerts on the day the webhook is set."""
+
+_INSERT_LOCK = 0x62_74_79
+"""Held on PostgreSQL by the transaction that writes alerts, so that none is seen before one with a
+lower number: who reads on from the last one misses none."""
+
 _FIRST_WAIT_SECONDS = 30.0
 _LONGEST_WAIT_SECONDS = 6 * 3_600.0
 
@@ -45,6 +53,8 @@ def add_alerts(
         for alert in found
     ]
     if rows:
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_INSERT_LOCK)))
         connection.execute(alerts.insert(), rows)
 
 
@@ -69,16 +79,26 @@ def list_alerts(
     return [wire_alert(row) for row in connection.execute(query)]
 
 
+def is_due(connection: Connection, now: float) -> bool:
+    """Whether there is an alert to deliver."""
+    return connection.scalar(select(alerts.c.seq).where(_due(now)).limit(1)) is not None
+
+
+def _due(now: float) -> Any:
+    return and_(
+        alerts.c.delivered_at.is_(None),
+        alerts.c.at > now - _DELIVERED_DAYS * DAY,
+        alerts.c.attempts < MOST_ATTEMPTS,
+        or_(alerts.c.next_attempt_at.is_(None), alerts.c.next_attempt_at <= now),
+    )
+
+
 def claim_due(connection: Connection, now: float, lease_seconds: float, limit: int) -> list[Due]:
     """Alerts to deliver now, kept from other processes for the time of a lease."""
     query = (
         select(alerts)
-        .where(
-            alerts.c.delivered_at.is_(None),
-            alerts.c.attempts < MOST_ATTEMPTS,
-            or_(alerts.c.next_attempt_at.is_(None), alerts.c.next_attempt_at <= now),
-        )
-        .order_by(alerts.c.seq)
+        .where(_due(now))
+        .order_by(alerts.c.at, alerts.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

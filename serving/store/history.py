@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, exists, select
 
 from serving.index.events import (
     Event,
@@ -29,6 +29,8 @@ from serving.store.tables import (
     verdicts,
 )
 
+_DISPLEASED = 0.5
+
 
 def load_events(
     connection: Connection, customer: str, after: float, up_to: float = float("inf")
@@ -42,7 +44,7 @@ def load_events(
     return order(found)
 
 
-def _within(column: Any, after: float, up_to: float) -> Any:
+def _within(column: Any, after: float, up_to: float = float("inf")) -> Any:
     """The bounds that are finite: PostgreSQL compares with infinity, SQLite cannot bind it."""
     bounds = []
     if after > float("-inf"):
@@ -106,25 +108,27 @@ def _incoming(row: Row[Any]) -> Incoming:
         out_of_scope=row.out_of_scope,
         thanks=row.thanks,
         asks=row.asks,
+        displeased=verdict["sentiment"]["negative"] >= _DISPLEASED,
         vector=row.vector,
     )
 
 
 def _tickets(connection: Connection, customer: str, after: float, up_to: float) -> Iterator[Event]:
-    """Events of the customer's tickets. A ticket without events is read from its record."""
-    told: set[str] = set()
-    query = (
-        select(ticket_events)
-        .join(tickets, tickets.c.id == ticket_events.c.ticket_id)
-        .where(tickets.c.customer_id == customer)
+    """Events of the customer's tickets. A ticket without events is read from its record.
+
+    Tickets whose last event is known already are not looked at, however many there are.
+    """
+    of_customer = tickets.c.customer_id == customer, *_within(tickets.c.last_at, after)
+    told = (
+        select(ticket_events.c.at, ticket_events.c.ticket_id, ticket_events.c.type)
+        .join_from(tickets, ticket_events, tickets.c.id == ticket_events.c.ticket_id)
+        .where(*of_customer, *_within(ticket_events.c.at, after, up_to))
     )
-    for row in connection.execute(query):
-        told.add(row.ticket_id)
-        if after < row.at <= up_to:
-            yield TicketChange(at=row.at, ticket=row.ticket_id, type=row.type)
-    for row in connection.execute(select(tickets).where(tickets.c.customer_id == customer)):
-        if row.id not in told:
-            yield from (e for e in record_events(row) if after < e.at <= up_to)
+    for row in connection.execute(told):
+        yield TicketChange(at=row.at, ticket=row.ticket_id, type=row.type)
+    bare = ~exists().where(ticket_events.c.ticket_id == tickets.c.id)
+    for row in connection.execute(select(tickets).where(*of_customer, bare)):
+        yield from (e for e in record_events(row) if after < e.at <= up_to)
 
 
 def record_events(record: Any) -> list[TicketChange]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, tuple_, update
+from sqlalchemy import Connection, Table, case, func, select, tuple_, update
 
 from serving.store.database import Database
 from serving.store.history import record_events
@@ -35,6 +35,10 @@ BEGINNING = -1e12
 """Earlier than any time that can be sent: a customer that is dirty from here is folded anew."""
 
 
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Message:
     """A checked message; times in seconds since 1970."""
@@ -55,7 +59,7 @@ class Message:
 
     @property
     def text_hash(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return hash_text(self.text)
 
 
 @dataclass(frozen=True)
@@ -177,12 +181,8 @@ def _create(
     database: Database, connection: Connection, batch: Sequence[Message], now: float
 ) -> None:
     """Sources, customers and tickets that a message names for the first time."""
-    turned = _note_sources(database, connection, batch)
-    names = {m.customer_id for m in batch}
-    lock_customers(connection, names.union(*(_written_by(connection, s) for s in turned)))
-    create_customers(database, connection, names, now)
-    for source in turned:
-        _fold_source_anew(connection, source)
+    _note_sources(database, connection, batch)
+    create_customers(database, connection, {m.customer_id for m in batch}, now)
     owners = {m.ticket_id: m.customer_id for m in reversed(batch) if m.ticket_id}
     rows = [{"id": t, "customer_id": owners[t], "updated_at": now} for t in sorted(owners)]
     database.insert_new(connection, tickets, rows)
@@ -232,65 +232,76 @@ def adopt_ticket(connection: Connection, ticket: str, customer: str) -> None:
         touch(connection, customer, _ticket_start(connection, ticket))
 
 
-def _ticket_start(connection: Connection, ticket: str) -> float | None:
-    first: float | None = connection.scalar(
-        select(func.min(ticket_events.c.at)).where(ticket_events.c.ticket_id == ticket)
-    )
+def _ticket_times(connection: Connection, ticket: str) -> list[float]:
+    """Times of the ticket's first and last event, and of all that its record tells."""
+    at = ticket_events.c.at
+    query = select(func.min(at), func.max(at)).where(ticket_events.c.ticket_id == ticket)
+    told = [at for at in connection.execute(query).one() if at is not None]
     record = connection.execute(select(tickets).where(tickets.c.id == ticket)).one()
-    times = [event.at for event in record_events(record)]
-    return min([*times, *([] if first is None else [first])], default=None)
+    return told + [event.at for event in record_events(record)]
 
 
-def _note_sources(
-    database: Database, connection: Connection, batch: Sequence[Message]
-) -> list[str]:
-    """Remember which sources name agents; those that did so for the first time now.
+def _ticket_start(connection: Connection, ticket: str) -> float | None:
+    return min(_ticket_times(connection, ticket), default=None)
 
-    Their earlier messages without an agent turn out to be a bot's, and their customers are to be
-    folded anew.
+
+def _note_last(connection: Connection, ticket: str) -> None:
+    last = max(_ticket_times(connection, ticket), default=None)
+    connection.execute(update(tickets).where(tickets.c.id == ticket).values(last_at=last))
+
+
+def _note_sources(database: Database, connection: Connection, batch: Sequence[Message]) -> None:
+    """Remember which sources name agents.
+
+    Where one does so for the first time, its earlier messages without an agent turn out to be a
+    bot's: `fold_sources_anew` is told.
     """
     naming = {m.source for m in batch if m.direction == OUT and m.agent_id}
     names = sorted({m.source for m in batch})
     rows = [{"name": name, "names_agents": False} for name in names]
     database.insert_new(connection, sources, rows)
-    return [name for name in sorted(naming) if _begins_to_name(connection, name)]
-
-
-def _begins_to_name(connection: Connection, source: str) -> bool:
-    turned = connection.execute(
-        update(sources)
-        .where(sources.c.name == source, ~sources.c.names_agents)
-        .values(names_agents=True)
-    )
-    return bool(turned.rowcount)
-
-
-def _written_by(connection: Connection, source: str) -> set[str]:
-    """Customers with an outgoing message of a source."""
-    query = select(messages.c.customer_id).where(
-        messages.c.source == source, messages.c.direction == OUT
-    )
-    return set(connection.scalars(query.distinct()))
-
-
-def _fold_source_anew(connection: Connection, source: str) -> None:
-    first = (
-        select(func.min(messages.c.sent_at))
-        .where(
-            messages.c.customer_id == customers.c.id,
-            messages.c.source == source,
-            messages.c.direction == OUT,
+    for name in sorted(naming):
+        connection.execute(
+            update(sources)
+            .where(sources.c.name == name, ~sources.c.names_agents)
+            .values(names_agents=True, anew_after="")
         )
-        .scalar_subquery()
+
+
+def turned_sources(connection: Connection) -> bool:
+    """Whether `fold_sources_anew` has something to do."""
+    query = select(sources.c.name).where(sources.c.anew_after.is_not(None)).limit(1)
+    return connection.scalar(query) is not None
+
+
+def fold_sources_anew(connection: Connection, limit: int = _KEYS_A_QUERY) -> int:
+    """Of a source that began to name agents, have those be folded anew, among the next customers, to
+    whom it wrote without one; how many customers were looked at.
+
+    A message that is being stored meanwhile is folded later, when its source is known.
+    """
+    query = select(sources).where(sources.c.anew_after.is_not(None)).order_by(sources.c.name)
+    source = connection.execute(query.limit(1).with_for_update(skip_locked=True)).one_or_none()
+    if source is None:
+        return 0
+    following = select(customers.c.id).where(customers.c.id > source.anew_after)
+    names = list(connection.scalars(following.order_by(customers.c.id).limit(limit)))
+    lock_customers(connection, names)
+    first = (
+        select(messages.c.customer_id, func.min(messages.c.sent_at))
+        .where(
+            messages.c.customer_id.in_(names),
+            messages.c.source == source.name,
+            messages.c.direction == OUT,
+            messages.c.agent_id.is_(None),
+        )
+        .group_by(messages.c.customer_id)
     )
-    touched = select(messages.c.customer_id).where(
-        messages.c.source == source, messages.c.direction == OUT
-    )
-    connection.execute(
-        update(customers)
-        .where(customers.c.id.in_(touched))
-        .values(dirty_from=_earlier(customers.c.dirty_from, first))
-    )
+    for customer, at in connection.execute(first).all():
+        touch(connection, customer, at)
+    done = names[-1] if len(names) == limit else None
+    connection.execute(update(sources).where(sources.c.name == source.name).values(anew_after=done))
+    return max(1, len(names))
 
 
 def _earlier(present: Any, at: Any) -> Any:
@@ -356,6 +367,7 @@ def put_ticket(
     )
     row = {"id": ticket, "updated_at": now} | {name: given.get(name) for name in fields}
     database.upsert(connection, tickets, [row | {"customer_id": given["customer_id"]}])
+    _note_last(connection, ticket)
     after = connection.execute(select(tickets).where(tickets.c.id == ticket)).one()
     for record in (before, after):
         if record is not None and record.customer_id is not None:
@@ -381,6 +393,7 @@ def add_ticket_events(
     )
     fresh = {e["id"]: e | {"ticket_id": ticket} for e in reversed(events) if e["id"] not in known}
     database.insert_new(connection, ticket_events, list(fresh.values()))
+    _note_last(connection, ticket)
     if owner is not None and fresh:
         # The first event replaces what the bare record told, which may begin earlier.
         times = [event["at"] for event in fresh.values()]
@@ -431,12 +444,38 @@ def add_outcome(
 
 def add_rating(
     database: Database, connection: Connection, customer: str, row: dict[str, Any], now: float
-) -> None:
+) -> bool:
+    """False when it is there already; one without a time is of now."""
     create_customers(database, connection, [customer], now)
-    connection.execute(ratings.insert().values(customer_id=customer, **row))
-    touch(connection, customer, row["at"])
+    if _is_there(connection, ratings, customer, row, ("agent_id", "rating", "note")):
+        return False
+    dated = row | {"at": now if row["at"] is None else row["at"]}
+    connection.execute(ratings.insert().values(customer_id=customer, **dated))
+    touch(connection, customer, dated["at"])
+    return True
 
 
-def add_decision(connection: Connection, customer: str, row: dict[str, Any]) -> None:
-    """The customer must be there."""
-    connection.execute(decisions.insert().values(customer_id=customer, **row))
+def add_decision(connection: Connection, customer: str, row: dict[str, Any], now: float) -> bool:
+    """The same for a decision on a customer, who must be there and locked."""
+    if _is_there(connection, decisions, customer, row, ("step", "decided_by")):
+        return False
+    dated = row | {"at": now if row["at"] is None else row["at"]}
+    connection.execute(decisions.insert().values(customer_id=customer, **dated))
+    return True
+
+
+def _is_there(
+    connection: Connection, table: Table, customer: str, row: dict[str, Any], same: Sequence[str]
+) -> bool:
+    """Whether a row was sent before: by its id, and without one by its time, if it has one, and what
+    else is the `same`.
+    """
+    found = select(table.c.seq).where(table.c.customer_id == customer)
+    if row.get("id") is not None:
+        found = found.where(table.c.id == row["id"])
+    elif row["at"] is not None:
+        equal = [table.c[name].is_not_distinct_from(row[name]) for name in same]
+        found = found.where(table.c.at == row["at"], table.c.id.is_(None), *equal)
+    else:
+        return False
+    return connection.scalar(found.limit(1)) is not None

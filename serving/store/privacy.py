@@ -24,7 +24,6 @@ from serving.store.tables import (
 )
 
 _OWNED = (profiles, outcomes, ratings, decisions, alerts)
-_MESSAGES_A_TURN = 10_000
 
 
 def export_customer(connection: Connection, customer: str) -> dict[str, Any] | None:
@@ -75,25 +74,28 @@ def delete_customer(connection: Connection, customer: str) -> bool:
     return bool(gone.rowcount)
 
 
-def forget_messages(connection: Connection, before: float) -> int:
-    """Delete up to 10,000 messages sent before an instant; how many went.
+def old_messages(connection: Connection, before: float) -> list[str]:
+    """Customers of whom `forget_messages` would delete something."""
+    query = select(messages.c.customer_id).where(messages.c.sent_at < before, messages.c.scored)
+    return list(connection.scalars(query.distinct()))
 
-    Their customers are folded anew from what is left, so that nothing of a forgotten message lives on
-    in an index. Where they stood stays, so that nobody is alerted again.
+
+def forget_messages(connection: Connection, customer: str, before: float, limit: int) -> int:
+    """Delete up to `limit` of a customer's messages sent before an instant; how many went.
+
+    The customer is folded anew from what is left, so that nothing of a forgotten message lives on in
+    its index. Where it stood stays, so that nobody is alerted again.
     """
-    query = (
-        select(messages.c.seq, messages.c.customer_id)
-        .where(messages.c.sent_at < before, messages.c.scored)
-        .limit(_MESSAGES_A_TURN)
+    lock_customers(connection, [customer])
+    old = (
+        select(messages.c.seq)
+        .where(messages.c.customer_id == customer, messages.c.sent_at < before, messages.c.scored)
+        .limit(limit)
     )
-    old = connection.execute(query).all()
-    if not old:
-        return 0
-    touched = {row.customer_id for row in old}
-    lock_customers(connection, touched)
-    connection.execute(delete(messages).where(messages.c.seq.in_([row.seq for row in old])))
-    connection.execute(delete(checkpoints).where(checkpoints.c.customer_id.in_(touched)))
-    connection.execute(
-        update(customers).where(customers.c.id.in_(touched)).values(dirty_from=BEGINNING)
-    )
-    return len(old)
+    gone = connection.execute(delete(messages).where(messages.c.seq.in_(old))).rowcount
+    if gone:
+        connection.execute(delete(checkpoints).where(checkpoints.c.customer_id == customer))
+        connection.execute(
+            update(customers).where(customers.c.id == customer).values(dirty_from=BEGINNING)
+        )
+    return gone

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, select, update
 
 from serving.index.alerts import Standing, changes, standing_of
 from serving.index.portfolio import Member, Snapshot, take_snapshot
@@ -34,12 +36,30 @@ from serving.store.tables import (
     states,
 )
 
+log = logging.getLogger(__name__)
+
 EVENTS_A_CHECKPOINT = 128
 _FINGERPRINT = "index settings"
 
 
 def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What is kept of a reading for lists, in the `columns` of the table of states."""
+
+    reading: Reading
+    standing: Standing
+    columns: dict[str, Any]
+
+    def tell(
+        self, connection: Connection, customer: str, now: float, before: Row[Any] | None
+    ) -> None:
+        """Keep an alert for each change from where the customer's row of states says that it stood."""
+        found = changes(_standing(before), self.standing)
+        add_alerts(connection, customer, now, self.reading, found)
 
 
 class States:
@@ -71,16 +91,23 @@ class States:
         connection.execute(update(customers).values(dirty_from=BEGINNING))
         connection.execute(delete(checkpoints))
 
-    def stale(self, connection: Connection, limit: int) -> list[str]:
-        """Customers with events that their state does not know, none of which waits for the model."""
+    def stale(self, connection: Connection, limit: int, but: Collection[str] = ()) -> list[str]:
+        """Customers with events that their state does not know, none of which waits for the model.
+
+        First those with the newest events, who do not wait behind somebody's past that is being told,
+        then as many of those with the oldest.
+        """
         waiting = exists().where(messages.c.customer_id == customers.c.id, ~messages.c.scored)
+        known = customers.c.dirty_from
         query = (
             select(customers.c.id)
-            .where(customers.c.dirty_from.is_not(None), ~waiting)
-            .order_by(customers.c.dirty_from)
-            .limit(limit)
+            .where(known.is_not(None), ~waiting, customers.c.id.not_in(but))
+            .limit((limit + 1) // 2)
         )
-        return list(connection.scalars(query))
+        newest = list(connection.scalars(query.order_by(known.desc())))
+        if len(newest) < (limit + 1) // 2:
+            return newest
+        return list(dict.fromkeys([*newest, *connection.scalars(query.order_by(known))]))
 
     def bring_up_to_date(self, customer: str, now: float) -> Reading | None:
         """Fold what the customer's state does not know yet; the new reading.
@@ -155,26 +182,18 @@ class States:
         now: float,
         snapshot: Snapshot,
     ) -> Reading:
-        """Keep a state with its reading, and an alert for each change in where it stands."""
+        """Keep a state with its figures, and tell what changed."""
+        figures = self._figures(state, now, snapshot)
+        query = select(states).where(states.c.customer_id == customer)
+        figures.tell(connection, customer, now, connection.execute(query).one_or_none())
+        row = {"customer_id": customer, "state": pack(state), "at": _finite(state.at)}
+        self._database.upsert(connection, states, [row | figures.columns])
+        return figures.reading
+
+    def _figures(self, state: State, now: float, snapshot: Snapshot) -> _Figures:
         reading = read(state, max(now, state.at), self._settings, snapshot)
         standing = standing_of(reading, self._settings)
-        found = changes(self._standing(connection, customer), standing)
-        add_alerts(connection, customer, now, reading, found)
-        row = {"customer_id": customer, "state": pack(state), "at": _finite(state.at)}
-        row |= self._columns(state, reading, standing)
-        self._database.upsert(connection, states, [row])
-        return reading
-
-    def _standing(self, connection: Connection, customer: str) -> Standing:
-        query = select(states).where(states.c.customer_id == customer)
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            return Standing()
-        signs = frozenset(row.signs.split("|")) if row.signs else frozenset[str]()
-        return Standing(row.quadrant, signs, row.prepare_separation, row.grave_at)
-
-    def _columns(self, state: State, reading: Reading, standing: Standing) -> dict[str, Any]:
-        return {
+        columns = {
             "refreshed_at": reading.at,
             "index_value": reading.index,
             "pain": reading.pain,
@@ -185,6 +204,7 @@ class States:
             "rate": state.language.own_rate(reading.at, self._settings),
             "contacts": contacts_in_window(state, reading.at, self._settings),
         }
+        return _Figures(reading, standing, columns)
 
     def as_of(self, connection: Connection, customer: str, at: float) -> State:
         """The state after all scored events up to an instant."""
@@ -211,11 +231,12 @@ class States:
     def take_snapshot(self, now: float) -> None:
         """Keep today's portfolio, once: it is not changed afterwards, so that a past reading stays."""
         day = day_of(now)
-        with self._database.begin() as connection:
+        with self._database.read() as connection:
             if connection.scalar(select(snapshots.c.day).where(snapshots.c.day == day)):
                 return
             taken = take_snapshot(day, self._members(connection), self._settings)
-            body = msgspec.json.encode(taken).decode()
+        body = msgspec.json.encode(taken).decode()
+        with self._database.begin() as connection:
             self._database.insert_new(connection, snapshots, [{"day": day, "body": body}])
 
     def _members(self, connection: Connection) -> Iterator[Member]:
@@ -230,36 +251,69 @@ class States:
             yield Member(**row._mapping)
 
     def refresh(self, now: float, older_than: float, limit: int) -> int:
-        """Read anew up to `limit` states whose figures for lists are older than an instant."""
-        with self._database.begin() as connection:
+        """Read anew up to `limit` states whose figures for lists are older than an instant.
+
+        A state is read before the transaction that writes: one that another kept meanwhile has newer
+        figures, and stays as it is.
+        """
+        with self._database.read() as connection:
             snapshot = self.snapshot(connection, now)
             query = (
-                select(customers.c.id)
-                .join(states, states.c.customer_id == customers.c.id)
+                select(states)
                 .where(states.c.refreshed_at < older_than)
                 .order_by(states.c.refreshed_at)
                 .limit(limit)
-                .with_for_update(of=customers, key_share=True, skip_locked=True)
             )
-            names = list(connection.scalars(query))
-            for name in names:  # states are read under the lock: another may just have kept one
-                if state := self._kept(connection, name):
-                    self._keep(connection, name, state, now, snapshot)
-                else:
-                    self._fold_anew(connection, name, now)
-        return len(names)
+            rows = connection.execute(query).all()
+        found = [(row, self._read_anew(row, now, snapshot)) for row in rows]
+        if found:
+            with self._database.begin() as connection:
+                lock_customers(connection, [row.customer_id for row in rows])
+                for row, figures in found:
+                    self._write_figures(connection, row, figures, now)
+        return len(found)
 
-    def _fold_anew(self, connection: Connection, customer: str, now: float) -> None:
-        """A state of another version cannot be read: it is folded next, and not looked at before."""
-        touch(connection, customer, BEGINNING)
-        connection.execute(
-            update(states).where(states.c.customer_id == customer).values(refreshed_at=now)
+    def _read_anew(self, row: Row[Any], now: float, snapshot: Snapshot) -> _Figures | None:
+        """The figures of a kept state; None when it cannot be read."""
+        state = _unpack(row.state)
+        try:
+            return self._figures(state, now, snapshot) if state else None
+        except Exception as error:
+            kind = type(error).__name__
+            log.error("the state of customer %s cannot be read: %s", row.customer_id, kind)
+            return None
+
+    def _write_figures(
+        self, connection: Connection, row: Row[Any], figures: _Figures | None, now: float
+    ) -> None:
+        """Write figures, unless the state was kept anew. A customer whose state cannot be read is
+        folded from the beginning, and not looked at before.
+        """
+        same = (
+            states.c.customer_id == row.customer_id,
+            states.c.at == row.at,
+            states.c.refreshed_at == row.refreshed_at,
         )
+        columns = {"refreshed_at": now} if figures is None else figures.columns
+        if not connection.execute(update(states).where(*same).values(**columns)).rowcount:
+            return
+        if figures is None:
+            touch(connection, row.customer_id, BEGINNING)
+        else:
+            figures.tell(connection, row.customer_id, now, row)
 
     def refreshed_at(self, connection: Connection) -> float | None:
         """The oldest time of a figure in the lists."""
         oldest: float | None = connection.scalar(select(func.min(states.c.refreshed_at)))
         return oldest
+
+
+def _standing(row: Row[Any] | None) -> Standing:
+    """Where the customer of a row of `states` stood."""
+    if row is None:
+        return Standing()
+    signs = frozenset(row.signs.split("|")) if row.signs else frozenset[str]()
+    return Standing(row.quadrant, signs, row.prepare_separation, row.grave_at)
 
 
 def _unpack(packed: bytes | None) -> State | None:

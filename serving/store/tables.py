@@ -30,6 +30,8 @@ metadata = MetaData(
 )
 
 _Serial = BigInteger().with_variant(Integer, "sqlite")
+# SQLite gives the number of the last row again once that is deleted. Where somebody outside the
+# transaction keeps a number (the scorer, a receiver of alerts), tables say sqlite_autoincrement.
 
 
 def _customer(primary_key: bool = False, nullable: bool = False) -> Column[str]:
@@ -88,10 +90,12 @@ messages = Table(
     Column("text_hash", String, nullable=False),  # SHA-256, hex
     Column("scored", Boolean, nullable=False),  # true from the start for outgoing ones
     Column("claimed_until", Double),  # a scorer works on it; when past, another may take it
+    Column("attempts", Integer, nullable=False, default=0),  # how often a scorer has taken it
     UniqueConstraint("source", "id"),
     Index(None, "customer_id", "sent_at", "seq"),
     Index(None, "ticket_id"),
     Index(None, "sent_at"),
+    sqlite_autoincrement=True,
 )
 Index(
     "ix_messages_unscored",
@@ -142,7 +146,9 @@ tickets = Table(
     Column("handoffs", Integer),
     Column("minutes_of_work", Double),
     Column("updated_at", Double, nullable=False),
-    Index(None, "customer_id"),
+    # No event of it and nothing in its record is later; null when it has neither.
+    Column("last_at", Double),
+    Index(None, "customer_id", "last_at"),
 )
 _WITH_MINUTES = text("minutes_of_work IS NOT NULL")
 Index(
@@ -161,6 +167,7 @@ ticket_events = Table(
     Column("at", Double, nullable=False),
     Column("agent_id", String),
     Column("minutes", Double),
+    Index(None, "ticket_id", "at"),
 )
 _IS_WORK = text("type = 'work'")
 Index(
@@ -189,6 +196,8 @@ sources = Table(
     Column("name", String, primary_key=True),
     # Once one of its messages named an agent, those that name none are from bots.
     Column("names_agents", Boolean, nullable=False),
+    # While the customers of its earlier messages are still to be folded anew: the last one done.
+    Column("anew_after", String),
 )
 
 outcomes = Table(
@@ -212,6 +221,8 @@ ratings = Table(
     Column("note", Text),
     Column("agent_id", String),
     Column("at", Double, nullable=False),
+    Column("id", String),  # the sender's, if it gave one
+    UniqueConstraint("customer_id", "id"),
     Index(None, "customer_id", "at"),
     Index(None, "at", "rating"),
 )
@@ -225,6 +236,8 @@ decisions = Table(
     Column("decided_by", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Double, nullable=False),
+    Column("id", String),  # the sender's, if it gave one
+    UniqueConstraint("customer_id", "id"),
     Index(None, "customer_id", "at"),
 )
 
@@ -287,6 +300,7 @@ audit = Table(
     Column("customer_id", String),  # no foreign key: the record outlives the customer
     Column("details", Text),
     Index(None, "customer_id", "at"),
+    sqlite_autoincrement=True,
 )
 
 alerts = Table(
@@ -300,7 +314,16 @@ alerts = Table(
     Column("delivered_at", Double),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_attempt_at", Double),
-    Index(None, "at"),
+    Index(None, "customer_id", "seq"),
+    sqlite_autoincrement=True,
+)
+_NOT_DELIVERED = text("delivered_at IS NULL")
+Index(
+    "ix_alerts_due",
+    alerts.c.at,
+    alerts.c.seq,
+    sqlite_where=_NOT_DELIVERED,
+    postgresql_where=_NOT_DELIVERED,
 )
 
 facts = Table(

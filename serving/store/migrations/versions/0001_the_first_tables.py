@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("details", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.create_index(
@@ -84,6 +85,7 @@ def upgrade() -> None:
         "sources",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("names_agents", sa.Boolean(), nullable=False),
+        sa.Column("anew_after", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_sources")),
     )
     op.create_table(
@@ -103,9 +105,19 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_alerts")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("alerts", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_alerts_at"), ["at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_alerts_customer_id_seq"), ["customer_id", "seq"], unique=False
+        )
+        batch_op.create_index(
+            "ix_alerts_due",
+            ["at", "seq"],
+            unique=False,
+            sqlite_where=sa.text("delivered_at IS NULL"),
+            postgresql_where=sa.text("delivered_at IS NULL"),
+        )
 
     op.create_table(
         "checkpoints",
@@ -128,6 +140,7 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("id", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["customers.id"],
@@ -135,6 +148,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_decisions")),
+        sa.UniqueConstraint("customer_id", "id", name=op.f("uq_decisions_customer_id_id")),
     )
     with op.batch_alter_table("decisions", schema=None) as batch_op:
         batch_op.create_index(
@@ -157,6 +171,7 @@ def upgrade() -> None:
         sa.Column("text_hash", sa.String(), nullable=False),
         sa.Column("scored", sa.Boolean(), nullable=False),
         sa.Column("claimed_until", sa.Double(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["customers.id"],
@@ -165,6 +180,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_messages")),
         sa.UniqueConstraint("source", "id", name=op.f("uq_messages_source_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.create_index(
@@ -250,6 +266,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("agent_id", sa.String(), nullable=True),
         sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("id", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["customers.id"],
@@ -257,6 +274,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_ratings")),
+        sa.UniqueConstraint("customer_id", "id", name=op.f("uq_ratings_customer_id_id")),
     )
     with op.batch_alter_table("ratings", schema=None) as batch_op:
         batch_op.create_index(
@@ -315,6 +333,7 @@ def upgrade() -> None:
         sa.Column("handoffs", sa.Integer(), nullable=True),
         sa.Column("minutes_of_work", sa.Double(), nullable=True),
         sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.Column("last_at", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["customers.id"],
@@ -324,7 +343,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tickets")),
     )
     with op.batch_alter_table("tickets", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_tickets_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_tickets_customer_id_last_at"), ["customer_id", "last_at"], unique=False
+        )
         batch_op.create_index(
             "ix_tickets_worked",
             ["updated_at"],
@@ -350,6 +371,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("ticket_id", "id", name=op.f("pk_ticket_events")),
     )
     with op.batch_alter_table("ticket_events", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_ticket_events_ticket_id_at"), ["ticket_id", "at"], unique=False
+        )
         batch_op.create_index(
             "ix_ticket_events_work",
             ["at", "ticket_id", "agent_id", "minutes", "type"],
@@ -382,11 +406,12 @@ def downgrade() -> None:
     op.drop_table("verdicts")
     with op.batch_alter_table("ticket_events", schema=None) as batch_op:
         batch_op.drop_index("ix_ticket_events_work")
+        batch_op.drop_index(batch_op.f("ix_ticket_events_ticket_id_at"))
 
     op.drop_table("ticket_events")
     with op.batch_alter_table("tickets", schema=None) as batch_op:
         batch_op.drop_index("ix_tickets_worked")
-        batch_op.drop_index(batch_op.f("ix_tickets_customer_id"))
+        batch_op.drop_index(batch_op.f("ix_tickets_customer_id_last_at"))
 
     op.drop_table("tickets")
     with op.batch_alter_table("states", schema=None) as batch_op:
@@ -428,7 +453,8 @@ def downgrade() -> None:
     op.drop_table("decisions")
     op.drop_table("checkpoints")
     with op.batch_alter_table("alerts", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_alerts_at"))
+        batch_op.drop_index("ix_alerts_due")
+        batch_op.drop_index(batch_op.f("ix_alerts_customer_id_seq"))
 
     op.drop_table("alerts")
     op.drop_table("sources")
