@@ -91,6 +91,7 @@ def incoming(draw: st.DrawFn) -> Incoming:
         out_of_scope=draw(st.booleans()),
         thanks=not labels and draw(st.booleans()),
         asks=draw(st.booleans()),
+        displeased=draw(st.booleans()),
         vector=about(draw(st.integers(0, 3))),
         **scores,
     )
