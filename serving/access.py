@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from math import ceil
@@ -24,13 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.errors import ApiError, Code, error_response, not_ready
 from serving.settings import Settings
 from serving.store.database import Database
-from serving.store.keys import Key, find_key
+from serving.store.keys import Key, find_key, looks_like_key
 
 _CACHE_SECONDS = 5.0
 """A revoked key works no longer than this."""
-
-_KEY = re.compile(r"btx_[A-Za-z0-9_-]{43}")
-"""What every key looks like: `create_key` makes it."""
 
 
 def is_local(host: str) -> bool:
@@ -141,7 +137,7 @@ class Access:
             self._count(f"address {request.client.host if request.client else 'unknown'}")
         elif until >= self._clock():
             return known
-        if not _KEY.fullmatch(secret):
+        if not looks_like_key(secret):
             return None
         found = await asyncio.to_thread(self._find, secret)
         if found is None:

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Row, func, select
 
 from model.manifest import BALANCED
 from serving.index.events import Incoming, Outgoing, TicketChange
-from serving.index.language import message_severity
 from serving.index.matters import Matter
 from serving.index.settings import IndexSettings
 from serving.index.state import State
@@ -36,7 +35,6 @@ _EXCERPT = 600
 """Characters of a message's text."""
 
 _WORST_A_MONTH = 3
-_NEGATIVE = 0.5
 _HOUR = 3_600.0
 
 
@@ -88,7 +86,7 @@ Heard = Mapping[tuple[float, str], Any]
 class Story:
     """What happened between a customer and the company, noted while the events are folded."""
 
-    def __init__(self, state: State, settings: IndexSettings, heard: Heard) -> None:
+    def __init__(self, state: State, settings: IndexSettings) -> None:
         self.state = state
         self.complaints: list[Complaint] = []
         self.months: dict[str, Month] = defaultdict(Month)
@@ -97,17 +95,15 @@ class Story:
         self.last_reply = float("-inf")
         self.ticket_changes: Counter[str] = Counter()
         self._settings = settings
-        self._heard = heard
         self._complaint_of: dict[int, Complaint] = {}
 
     def add(self, event: Any) -> None:
         """Fold one event, and note it."""
-        at_fault = self.state.service.at_fault(event.at, self._settings)
         waiting_since = self.state.service.open_since
         self.state.apply(event, self._settings)
         match event:
             case Incoming():
-                self._receive(event, at_fault)
+                self._receive(event)
             case Outgoing(person=True):
                 self._reply(event.at, waiting_since)
             case TicketChange():
@@ -115,16 +111,19 @@ class Story:
                 if event.type in ("replied", "resolved"):
                     self._reply(event.at, waiting_since)
 
-    def _receive(self, message: Incoming, at_fault: bool) -> None:
+    def _receive(self, message: Incoming) -> None:
         month = self.months[f"{datetime.fromtimestamp(message.at, UTC):%Y-%m}"]
         month.messages += 1
         hostile = self._is_hostile(message)
         if hostile:
-            excused = at_fault or self.state.behaviour.fobbed_off
-            severity = message_severity(message, excused, self._settings)
-            month.hostile.append((severity, message))
+            month.hostile.append((self._severity(message), message))
         if not message.thanks:
             self._discuss(message, hostile)
+
+    def _severity(self, message: Incoming) -> float:
+        """What the index has just taken the message for, 0 to 1."""
+        newest = self.state.language.evidence[-1:]
+        return newest[0].severity if newest and newest[0].id == message.id else 0.0
 
     def _is_hostile(self, message: Incoming) -> bool:
         """It is evidence of hostile language to the index."""
@@ -143,13 +142,9 @@ class Story:
         complaint.last = message.at
         complaint.messages += 1
         complaint.hostile += hostile
-        complaint.negative |= bool(message.ticket or message.labels) or self._feels_bad(message)
+        complaint.negative |= bool(message.ticket or message.labels or message.displeased)
         _add_new(complaint.tickets, message.ticket)
         _add_new(complaint.channels, message.channel)
-
-    def _feels_bad(self, message: Incoming) -> bool:
-        verdict = self._heard[message.at, message.id].verdict
-        return bool(verdict and json.loads(verdict)["sentiment"]["negative"] >= _NEGATIVE)
 
     def _reply(self, at: float, waiting_since: float | None) -> None:
         self.last_reply = at
@@ -203,7 +198,7 @@ def gather(
     state = State() if since is None else states.as_of(connection, customer, since)
     events = load_events(connection, customer, after, at)
     heard = _heard(connection, customer, since, at)  # last: a message that just came is in it too
-    story = Story(state, settings, heard)
+    story = Story(state, settings)
     for event in events:
         story.add(event)
     return {

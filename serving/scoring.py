@@ -49,17 +49,14 @@ _ASKING = frozenset(
 
 def verdict_row(seq: int, text: str, verdict: Verdict, thresholds: Thresholds) -> dict[str, Any]:
     """A row of the table `verdicts` for the message with number `seq`."""
-
-    def holds(name: str, probability: float) -> bool:
-        return probability >= thresholds.get(name, {}).get(BALANCED, 0.5)
-
+    off_channel = thresholds.get("off_channel", {}).get(BALANCED, 0.5)
     grave = any(verdict.threat_kind[kind] >= _SURELY for kind in _GRAVE_KINDS)
     return {
         "seq": seq,
         "model": verdict.model,
         "verdict": json.dumps(verdict.as_dict(), ensure_ascii=False),
         "grave": "threat" in verdict.labels and grave,
-        "off_channel": holds("off_channel", verdict.signs["off_channel"]),
+        "off_channel": verdict.signs["off_channel"] >= off_channel,
         "out_of_scope": verdict.signs["out_of_scope"] >= _PIECE_OF_EVIDENCE,
         "thanks": needs_no_reply(text, verdict),
         "asks": asks(text),

@@ -8,8 +8,6 @@ from serving.index.ladder import prepares_separation
 from serving.index.reading import CALM, Reading
 from serving.index.settings import IndexSettings
 
-KINDS = ("quadrant", "sign", "prepare_separation", "grave")
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -23,7 +21,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Alert:
-    """A change; `kind` is one of KINDS."""
+    """A change; `kind` is quadrant, sign, prepare_separation or grave."""
 
     kind: str
     details: dict[str, object] = field(default_factory=dict)

@@ -44,45 +44,47 @@ class Behaviour(msgspec.Struct):
     """Runs of evidence by sign, the customer's matters, and contacts a day.
 
     Attributes:
-        messages: the customer's messages so far.
         contacts: [day number, contacts] of the last 200 days with any, oldest first.
         last_contact: the last message or opened ticket, caused or not.
         contact_ids: times and ids of the last contacts.
         outcome_at: the last purchase, renewal or upgrade.
-        fobbed_off: the last message is about a matter that is answered again and again, not solved.
     """
 
     runs: dict[str, Evidence] = msgspec.field(default_factory=dict)
     matters: list[Matter] = msgspec.field(default_factory=list)
-    messages: int = 0
     contacts: list[tuple[int, int]] = msgspec.field(default_factory=list)
     last_contact: float = float("-inf")
     contact_ids: list[tuple[float, str]] = msgspec.field(default_factory=list)
     outcome_at: float | None = None
-    fobbed_off: bool = False
 
-    def receive(self, message: Incoming, service: Service, settings: IndexSettings) -> None:
-        """Take a message in; `service` is as it was before this message."""
+    def receive(self, message: Incoming, service: Service, settings: IndexSettings) -> bool:
+        """Take a message in; `service` is as it was before this message.
+
+        Returns whether an accusation in it is excused: the company caused it, or the matter is
+        answered again and again and not solved.
+        """
         caused = service.at_fault(message.at, settings)
-        self.fobbed_off = False
+        fobbed_off = False
         if message.thanks:
             self._thank(message.at)
         else:
-            caused = self._discuss(message, service, caused, settings)
+            caused, fobbed_off = self._discuss(message, service, caused, settings)
         self._contact(message.at, message.id, caused, settings)
-        excused = caused or self.fobbed_off
-        if not message.labels.isdisjoint({"abuse", "threat"} if excused else _HOSTILE):
+        excused = caused or fobbed_off
+        if message.is_hostile(excused):
             self._note("hostile_language", message, settings)
         if message.off_channel and not caused:
             self._note("informal_channel", message, settings)
         if message.out_of_scope and not caused:
             self._note("scope_creep", message, settings)
-        self.messages += 1
+        return excused
 
     def _discuss(
         self, message: Incoming, service: Service, caused: bool, settings: IndexSettings
-    ) -> bool:
-        """Add a message to its matter; returns whether the company caused it."""
+    ) -> tuple[bool, bool]:
+        """Add a message to its matter; returns whether the company caused it, and whether the matter
+        is one that is never solved.
+        """
         matter = find_matter(self.matters, message, settings)
         if matter is None:
             matter = add_matter(self.matters, message.at)
@@ -98,10 +100,9 @@ class Behaviour(msgspec.Struct):
                 caused = True
         matter.add(message)
         matter.fed = matter.fed or not service.tickets.keys().isdisjoint(matter.tickets)
-        self.fobbed_off = matter.is_fobbed_off
         if not caused and self._is_unproductive(matter, message.at, settings):
             self._note("unproductive_discussion", message, settings)
-        return caused
+        return caused, matter.is_fobbed_off
 
     def _is_unproductive(self, matter: Matter, at: float, settings: IndexSettings) -> bool:
         ended = self.outcome_at is not None and self.outcome_at >= matter.began
@@ -173,11 +174,7 @@ def _complains_again(matter: Matter, message: Incoming, service: Service) -> boo
     if message.off_channel or message.out_of_scope:
         return False
     if message.ticket and message.ticket in matter.tickets:
-        insult = not message.labels.isdisjoint({"abuse", "threat"})
         talking = message.at - service.replied_at <= DAY
-        return not insult and (message.asks or message.displeased or not talking)
+        return not message.is_insult and (message.asks or message.displeased or not talking)
     enough = _SAME_COMPLAINT if message.ticket else _SURELY_THE_SAME
     return likeness(matter, message) >= enough
-
-
-_HOSTILE = frozenset({"abuse", "threat", "accusation"})

@@ -10,6 +10,9 @@ INSTANT_CHANNELS = frozenset(
 """Where people expect an answer within hours; everywhere else within a day."""
 
 
+_INSULTS = frozenset({"abuse", "threat"})
+
+
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """A message from the customer, with what the model said of it.
 
@@ -39,6 +42,15 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     asks: bool = True
     displeased: bool = False
     vector: bytes = b""
+
+    @property
+    def is_insult(self) -> bool:
+        """Abuse or a threat: no fault of the company excuses them."""
+        return not self.labels.isdisjoint(_INSULTS)
+
+    def is_hostile(self, excused: bool) -> bool:
+        """It has a label; one of accusation alone does not count where it is excused."""
+        return self.is_insult if excused else bool(self.labels)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,6 @@ from serving.index.settings import DAY, IndexSettings
 _EVIDENCE = 24
 _THREATS = 8
 _FEW = 2.0
-_HOSTILE = frozenset({"abuse", "threat", "accusation"})
 _ONE_THREAT_SECONDS = 6 * 3_600.0
 """Threats so close to each other are one threat in several lines."""
 
@@ -64,7 +63,7 @@ class Language(msgspec.Struct):
         self.messages.add(1.0, message.at, settings.half_life_days)
         self.severity.add(severity, message.at, settings.half_life_days)
         self.recent.add(severity, message.at, settings.intensification_half_life_days)
-        if not message.labels.isdisjoint({"abuse", "threat"} if at_fault else _HOSTILE):
+        if message.is_hostile(excused=at_fault):
             self.hostile.add(1.0, message.at, settings.half_life_days)
         if severity > 0:
             self.evidence.append(Hostile(message.at, message.id, severity))

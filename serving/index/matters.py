@@ -83,9 +83,7 @@ def find_matter(matters: list[Matter], message: Incoming, settings: IndexSetting
     candidates = [matter for matter in matters if matter.centre]
     if not (message.vector and candidates):
         return None
-    centres = np.stack([_values(matter.centre) for matter in candidates])
-    vector = _vector(message.vector)
-    cosines = centres @ vector / (np.linalg.norm(centres, axis=1) * np.linalg.norm(vector) + 1e-9)
+    cosines = _cosines(candidates, message)
     best = int(cosines.argmax())
     return candidates[best] if cosines[best] >= settings.same_matter else None
 
@@ -106,8 +104,15 @@ def likeness(matter: Matter, message: Incoming) -> float:
     """Cosine of a message and a matter; 0 where one has no vector."""
     if not (matter.centre and message.vector):
         return 0.0
-    centre, vector = _values(matter.centre), _vector(message.vector)
-    return float(centre @ vector / (np.linalg.norm(centre) * np.linalg.norm(vector) + 1e-9))
+    return float(_cosines([matter], message)[0])
+
+
+def _cosines(matters: list[Matter], message: Incoming) -> NDArray[np.floating]:
+    """Of a message's vector with the centre of each matter; all have one."""
+    centres = np.stack([_values(matter.centre) for matter in matters])
+    vector = _vector(message.vector)
+    norms = np.linalg.norm(centres, axis=1) * np.linalg.norm(vector)
+    return np.asarray(centres @ vector / (norms + 1e-9))
 
 
 def _vector(packed: bytes) -> NDArray[np.float32]:

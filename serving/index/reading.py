@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from serving.index.load import load
 from serving.index.portfolio import Snapshot
 from serving.index.settings import DAY, IndexSettings
 from serving.index.signs import Sign, read_signs, together_since
@@ -112,14 +113,14 @@ def _other_loads(
 ) -> Iterator[tuple[str, float, tuple[str, ...]]]:
     language = state.language
     peak_ids = (language.peak.id,) if language.peak else ()
-    yield "peak", _load(language.peak_at(at, settings)), peak_ids
+    yield "peak", load(language.peak_at(at, settings)), peak_ids
     close = settings.intensification_weight * language.intensification_at(at, settings)
     recent = tuple(e.id for e in language.evidence if at - e.at <= 14 * DAY)
-    yield "intensification", _load(close), recent
+    yield "intensification", load(close), recent
     for sign in signs:
         weight: float = getattr(settings, f"{sign.name}_weight")
-        yield sign.name, _load(weight * sign.strength(at, settings)), sign.message_ids
-    yield "team_rating", _load(settings.rating_weight * _rating(state, at, settings)), ()
+        yield sign.name, load(weight * sign.strength(at, settings)), sign.message_ids
+    yield "team_rating", load(settings.rating_weight * _rating(state, at, settings)), ()
 
 
 def _rating(state: State, at: float, settings: IndexSettings) -> float:
@@ -166,10 +167,6 @@ def _points(loads: _Loads) -> tuple[float, tuple[Contribution, ...]]:
         for (name, _, ids), share in zip(loads, points, strict=True)
     )
     return hundredths / 100, contributions
-
-
-def _load(share: float) -> float:
-    return -math.log1p(-min(share, 0.999))
 
 
 def _recent_grave(state: State, at: float, settings: IndexSettings) -> float | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from serving.index.decay import Sum, decayed, ramp
 from serving.index.events import INSTANT_CHANNELS, Incoming, Outgoing, TicketChange
+from serving.index.load import load
 from serving.index.settings import DAY, IndexSettings
 
 _HOUR = 3_600.0
@@ -77,7 +78,7 @@ class Service(msgspec.Struct):
         self.last_event = message.at
         busy = self.open_since is not None or bool(self.tickets)
         served = message.at - self.replied_at <= settings.fault_days * DAY
-        insult = not message.labels.isdisjoint({"abuse", "threat"}) and not message.asks
+        insult = message.is_insult and not message.asks
         if message.thanks or (insult and served and not busy):
             return
         start = message.at, message.channel, message.id
@@ -177,19 +178,19 @@ class Service(msgspec.Struct):
         forgotten = decayed(1.0, quiet, half_life)
         waiting = self.lateness(at, settings) * (1.0 if len(self.open_ids) > 1 else _ONE_MESSAGE)
         unanswered = settings.unanswered_weight * waiting * forgotten
-        yield "unanswered", _load(unanswered), list(self.open_ids)
+        yield "unanswered", load(unanswered), list(self.open_ids)
         rate = self.late.read(at, half_life) / (_GOOD_REPLIES + self.answered.read(at, half_life))
         yield "late_replies", rate / settings.late_scale, list(self.late_ids)
         age = max((at - t.opened_at for t in self.tickets.values()), default=0.0)
         low, high = settings.unresolved_days * DAY, settings.unresolved_limit_days * DAY
         unresolved = settings.unresolved_weight * ramp(age, low, high) * forgotten
-        yield "unresolved", _load(unresolved), []
+        yield "unresolved", load(unresolved), []
         reopened = _saturated(self.reopened.read(at, half_life))
-        yield "reopened", _load(settings.reopened_weight * reopened), []
+        yield "reopened", load(settings.reopened_weight * reopened), []
         handoffs = _saturated(self.handoffs.read(at, half_life) / 2.0)
-        yield "handoffs", _load(settings.handoff_weight * handoffs), []
+        yield "handoffs", load(settings.handoff_weight * handoffs), []
         relapses = _saturated(self.relapses.read(at, half_life))
-        yield "false_resolutions", _load(settings.relapse_weight * relapses), list(self.relapse_ids)
+        yield "false_resolutions", load(settings.relapse_weight * relapses), list(self.relapse_ids)
 
 
 def _limits(channel: str, settings: IndexSettings) -> tuple[float, float]:
@@ -204,7 +205,3 @@ def _limits(channel: str, settings: IndexSettings) -> tuple[float, float]:
 def _saturated(count: float) -> float:
     """0 for none, towards 1 for many."""
     return 1.0 - math.exp(-count)
-
-
-def _load(share: float) -> float:
-    return -math.log(1.0 - min(share, 0.999))

@@ -74,9 +74,8 @@ class State(msgspec.Struct):
         """The order matters: whether the company is at fault is asked before the message opens or
         worsens anything.
         """
-        self.behaviour.receive(message, self.service, settings)
-        at_fault = self.service.at_fault(message.at, settings) or self.behaviour.fobbed_off
-        self.language.apply(message, at_fault, settings)
+        excused = self.behaviour.receive(message, self.service, settings)
+        self.language.apply(message, excused, settings)
         self.service.receive(message, settings)
 
 

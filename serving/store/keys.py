@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ SCOPES = ("classify", "write", "read", "review", "admin")
 """`admin` may do everything, and alone deletes and exports customers."""
 
 _PREFIX = "btx_"
+_BYTES = 32
+_SHAPE = re.compile(_PREFIX + "[A-Za-z0-9_-]{43}")
+"""43 characters of base64 hold 32 bytes."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def create_key(connection: Connection, name: str, scopes: Collection[str], now: 
     unknown = set(scopes) - set(SCOPES)
     if unknown or not scopes:
         raise ValueError(f"scopes are {', '.join(SCOPES)}; not {', '.join(sorted(unknown)) or '—'}")
-    secret = _PREFIX + secrets.token_urlsafe(32)
+    secret = _PREFIX + secrets.token_urlsafe(_BYTES)
     connection.execute(
         api_keys.insert().values(
             id=secrets.token_hex(4),
@@ -50,6 +54,11 @@ def create_key(connection: Connection, name: str, scopes: Collection[str], now: 
         )
     )
     return secret
+
+
+def looks_like_key(secret: str) -> bool:
+    """Whether `create_key` could have made it; what it could not needs no look-up."""
+    return bool(_SHAPE.fullmatch(secret))
 
 
 def find_key(connection: Connection, secret: str) -> Key | None:
