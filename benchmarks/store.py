@@ -30,7 +30,7 @@ from serving.app import create_app
 from serving.index.settings import DAY
 from serving.settings import Settings
 from serving.store.database import Database
-from serving.store.intake import Message, add_messages
+from serving.store.messages import Message, add_messages
 from serving.store.queue import Waiting
 from serving.store.states import States
 from serving.worker import Worker
@@ -79,11 +79,11 @@ def _verdict(abuse: float) -> Verdict:
 
 _MESSAGE = (
     "INSERT INTO messages (seq, source, id, customer_id, direction, channel, sent_at, received_at,"
-    " ticket_id, agent_id, text, text_hash, scored, attempts)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,1,0)"
+    " ticket_id, agent_id, text, text_hash, refuses, scored, attempts)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,0,1,0)"
 )
 _SCORED = (
-    "INSERT INTO verdicts (seq, model, verdict, grave, off_channel, out_of_scope, thanks, asks,"
+    "INSERT INTO verdicts (seq, model, verdict, takes_back, off_channel, out_of_scope, thanks, asks,"
     " vector) VALUES (?,'synthetic',?,0,0,0,0,1,?)"
 )
 
@@ -99,8 +99,8 @@ def build(path: Path, messages: int, customers: int, now: float) -> float:
     )
     file.executemany(
         "INSERT INTO tickets"
-        " (id, customer_id, opened_at, resolved_at, minutes_of_work, updated_at, last_at)"
-        " VALUES (?,?,?,?,?,?,?)",
+        " (id, customer_id, opened_at, first_reply_at, resolved_at, minutes_of_work, updated_at,"
+        " last_at) VALUES (?,?,?,?,?,?,?,?)",
         _tickets(messages // 10, customers, now),
     )
     verdicts = [json.dumps(_verdict(p).as_dict()) for p in (0.01, 0.02, 0.1, 0.9)]
@@ -128,6 +128,7 @@ def _tickets(count: int, customers: int, now: float) -> Iterator[tuple[Any, ...]
             f"t{i}",
             f"c{i % customers}",
             opened,
+            opened + 1_800,
             opened + 7_200,
             12.0,
             opened + 7_200,
@@ -183,6 +184,7 @@ def fold_some(path: Path, states: States, customers: int, now: float) -> None:
     )
     file.commit()
     file.execute("ANALYZE")
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.close()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,21 @@ _INPUTS = ["ids", "mask"]
 _OUTPUTS = ["probabilities", "vector"]
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as the model reads them.
+
+    Attributes:
+        texts: as they were written.
+        prepared: one a text.
+        windows: by prepared text; equal ones are read once.
+    """
+
+    texts: Sequence[str]
+    prepared: Sequence[str]
+    windows: Mapping[str, Windows]
 
 
 class Classifier:
@@ -85,12 +101,21 @@ class Classifier:
 
     def score(self, texts: Sequence[str]) -> list[Verdict]:
         """One verdict a text, in order. Any text gets one; equal texts are scored once."""
+        return self.judge(self.encode(texts))
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Prepare and tokenise; another thread may do so while the model reads."""
         prepared = [self._prepare(text) for text in texts]
         unique = list(dict.fromkeys(prepared))
-        windows = self._windows(unique)
-        results = dict(zip(unique, self._read(windows), strict=True))
+        return Encoded(texts, prepared, dict(zip(unique, self._windows(unique), strict=True)))
+
+    def judge(self, encoded: Encoded) -> list[Verdict]:
+        """One verdict a text, in order."""
+        windows = encoded.windows
+        results = dict(zip(windows, self._read(list(windows.values())), strict=True))
         return [
-            self._verdict(p, text, *results[p]) for p, text in zip(prepared, texts, strict=True)
+            self._verdict(prepared, text, *results[prepared])
+            for prepared, text in zip(encoded.prepared, encoded.texts, strict=True)
         ]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

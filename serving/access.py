@@ -94,8 +94,8 @@ class Access:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._cache: dict[bytes, tuple[float, Key]] = {}
 
-    async def check(self, request: Request, scope: str) -> str | None:
-        """The id of the request's key; None where no keys are in use.
+    async def check(self, request: Request, scope: str | None) -> str | None:
+        """The id of the request's key; None where no keys are in use. Without a scope any key will do.
 
         Raises:
             ApiError: 401 no valid key, 403 a key without the scope, 429 too many requests.
@@ -110,7 +110,7 @@ class Access:
                 "send an API key: Authorization: Bearer KEY (`brandtox keys create` makes one)",
             )
         self._count(f"key {key.id}")
-        if not key.may(scope):
+        if scope and not key.may(scope):
             message = f"this key has not the scope {scope!r}"
             raise ApiError(HTTPStatus.FORBIDDEN, Code.FORBIDDEN, message)
         return key.id
@@ -151,8 +151,10 @@ class Access:
             return find_key(connection, secret)
 
 
-def allow(scope: str) -> Callable[[Request], Awaitable[None]]:
-    """A dependency of routes that need a scope; leaves the key's id in `request.state.key_id`."""
+def allow(scope: str | None = None) -> Callable[[Request], Awaitable[None]]:
+    """A dependency of routes that need a key, with a scope if one is given; leaves the key's id in
+    `request.state.key_id`.
+    """
 
     async def dependency(request: Request) -> None:
         services = getattr(request.app.state, "services", None)

@@ -14,8 +14,20 @@ from serving import classify
 from serving.access import ThisMachineOnly, needs_keys
 from serving.batcher import Scorer
 from serving.errors import add_error_handlers
+from serving.metrics import CountRequests
 from serving.openapi import error_documentation
-from serving.routes import alerts, customers, decisions, dossier, intake, portfolio, privacy
+from serving.routes import (
+    alerts,
+    customers,
+    decisions,
+    dossier,
+    feeds,
+    messages,
+    metrics,
+    models,
+    portfolio,
+    privacy,
+)
 from serving.services import open_services
 from serving.settings import Settings
 
@@ -27,13 +39,16 @@ _DESCRIPTION = (
 
 ROUTERS = (
     classify.router,
-    intake.router,
+    messages.router,
+    feeds.router,
     decisions.router,
     alerts.router,
     privacy.router,
     customers.router,
     dossier.router,
     portfolio.router,
+    models.router,
+    metrics.router,
 )
 
 
@@ -64,6 +79,7 @@ def create_app(
     add_error_handlers(app)
     if not needs_keys(settings):
         app.add_middleware(ThisMachineOnly)
+    app.add_middleware(CountRequests)
     for router in ROUTERS:
         app.include_router(router)
 

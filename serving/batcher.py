@@ -8,13 +8,16 @@ rounds in progress and before it, never for all the large ones that came first.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Histogram
 
 from model import Verdict
 from serving.errors import ApiError, Code
@@ -38,6 +41,7 @@ class Scorer(Protocol):
 class _Waiting:
     text: str
     verdict: asyncio.Future[Verdict]
+    since: float = field(default_factory=time.monotonic)
 
 
 class Batcher:
@@ -46,9 +50,16 @@ class Batcher:
     Args:
         most_requests: requests scored or waiting at once.
         most_characters: text that may wait.
+        registry: where the time that texts wait is counted.
     """
 
-    def __init__(self, classifier: Scorer, most_requests: int, most_characters: int) -> None:
+    def __init__(
+        self,
+        classifier: Scorer,
+        most_requests: int,
+        most_characters: int,
+        registry: CollectorRegistry,
+    ) -> None:
         self.classifier = classifier
         self._most_requests = most_requests
         self._most_characters = most_characters
@@ -58,6 +69,11 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1)  # writes and look-ups share the default one
         self._requests = 0
         self._characters = 0
+        self._queue_seconds = Histogram(
+            "brandtox_queue_seconds",
+            "Seconds that a text of a request waits for the model.",
+            registry=registry,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -114,12 +130,18 @@ class Batcher:
             if not (batch := self._take()):
                 self._filled.clear()
                 continue
+            self._count_waits(batch)
             try:
                 texts = [item.text for item in batch]
                 scoring = loop.run_in_executor(self._thread, self.classifier.score, texts)
                 _answer(batch, await scoring)
             except Exception as error:  # the requests must hear of it, and the worker must live
                 _fail(batch, error)
+
+    def _count_waits(self, batch: Sequence[_Waiting]) -> None:
+        now = time.monotonic()
+        for item in batch:
+            self._queue_seconds.observe(now - item.since)
 
     def _take(self) -> list[_Waiting]:
         """The next round: one large text, or short ones of each request, the requests in turn."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import sys
 import time
-import types
-from collections.abc import Callable
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import click
 import uvicorn
-from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from model import Classifier, ModelError
 from serving.access import needs_keys
 from serving.app import create_app
 from serving.lines import classify_lines
+from serving.options import GroupedCommand, with_settings
 from serving.services import webhook_of
-from serving.settings import Settings, default_of, flag_of, variable_of
+from serving.settings import Settings
 from serving.store.database import Database, StoreError
 from serving.store.keys import SCOPES, create_key, list_keys, revoke_key
 from serving.times import maybe_wire_time, wire_time
@@ -33,7 +29,6 @@ _TRAINING_COMMANDS = {
     "evaluate": "Evaluate a model and write the report (training extra).",
     "release": "Export a trained model, if it passes the gates (training extra).",
 }
-Command = Callable[..., Any]
 
 
 class Commands(click.Group):
@@ -80,53 +75,11 @@ def _load_command(name: str) -> click.Command:
 @click.group("brandtox", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="brandtox")
 def main() -> None:
-    """Score customer messages for abuse, threat and accusatory tone."""
+    """Score customer messages for abuse, threat and accusatory tone.
 
-
-def with_settings(*names: str) -> Callable[[Command], Command]:
-    """Options for the named settings (all by default), passed on as one `settings` object."""
-    fields = {n: f for n, f in Settings.model_fields.items() if not names or n in names}
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def run_with_settings(**arguments: Any) -> Any:
-            given = {name: arguments.pop(name) for name in fields}
-            given = {name: value for name, value in given.items() if value is not None}
-            return command(settings=_settings(given), **arguments)
-
-        run: Command = run_with_settings
-        for name, field in reversed(fields.items()):
-            shown = default_of(field)
-            default = "" if shown is None else f" Default: {shown}."
-            text = f"{field.description}{default} [{variable_of(name)}]"
-            run = click.option(flag_of(name), name, type=_kind(field), help=text)(run)
-        return run
-
-    return decorate
-
-
-def _kind(field: Any) -> Any:
-    annotation = field.annotation
-    if isinstance(annotation, types.UnionType):
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) is Literal:
-        return click.Choice(get_args(annotation))
-    if annotation is SecretStr:
-        return str
-    return click.Path(path_type=Path) if annotation is Path else annotation
-
-
-def _settings(given: dict[str, Any]) -> Settings:
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        problems = "; ".join(map(_explain, error.errors()))
-        raise click.UsageError(problems) from error
-
-
-def _explain(problem: Any) -> str:
-    name = str(problem["loc"][0])
-    return f"{flag_of(name)} ({variable_of(name)}): {problem['msg']}, not {problem['input']!r}"
+    `brandtox serve` starts the service, `brandtox classify` scores a file. -h after a command
+    explains it.
+    """
 
 
 def _load(settings: Settings) -> Classifier:
@@ -152,10 +105,21 @@ _NO_KEYS = (
 )
 
 
-@main.command()
+@main.command(cls=GroupedCommand)
 @with_settings()
 def serve(settings: Settings) -> None:
-    """Answer HTTP: POST /classify, GET /healthz, /readyz and /docs."""
+    r"""Start the service, which answers HTTP.
+
+    \b
+    POST /classify         judge messages; nothing is kept
+    POST /messages         keep messages, and follow their customers
+    GET  /customers        every customer's index, with what it comes from
+    GET  /portfolio, /lost, /alerts
+    GET  /models, /metrics, /healthz, /readyz
+    GET  /docs             these and all other routes
+
+    Each setting is a flag here, or the variable in brackets; a flag wins.
+    """
     try:
         keys = needs_keys(settings)
         webhook_of(settings)
@@ -177,10 +141,11 @@ Example:
 @click.argument("file", type=click.File("rb"), default="-")
 @with_settings("model", "threads", "max_text_characters")
 def classify(file: io.BufferedIOBase, settings: Settings) -> None:
-    """Score JSON lines from FILE (or standard input), one verdict a line to standard output.
+    """Score JSON lines, one verdict a line.
 
-    A line is an object with a "text" and any other fields, which are kept. A broken line gives an
-    error record in its place. Exits 0, or 1 if any line is an error.
+    Lines are read from FILE, or from standard input; verdicts go to standard output. A line is an
+    object with a "text" and any other fields, which are kept. A broken line gives an error record in
+    its place. Exits 0, or 1 if any line is an error.
     """
     classifier = _load(settings)
     lines, errors = classify_lines(
@@ -191,20 +156,41 @@ def classify(file: io.BufferedIOBase, settings: Settings) -> None:
         sys.exit(1)
 
 
+
+
 @main.group()
 def keys() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list and revoke API keys.
+
+    Who calls a service that others can reach sends one: `Authorization: Bearer KEY`. Keys are kept in
+    the service's database, and work at once.
+    """
 
 
 @keys.command("create")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES))
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="What the key opens; give it several times for several.",
+)
 @with_settings("database_url")
 def keys_create(name: str, scopes: tuple[str, ...], settings: Settings) -> None:
-    """Make a key for NAME and print it, this once.
+    r"""Make a key and print it, this once.
 
-    Scopes: classify (POST /classify), write (messages and feeds), read (customers, portfolio),
-    review (decisions, feedback), admin (everything, and deleting and exporting customers).
+    NAME is for you to know it by, such as the program that will use it.
+
+    \b
+    Scopes:
+      classify  POST /classify
+      write     send messages, customers, tickets and other feeds
+      read      customers, portfolio, alerts, models
+      review    decisions of people
+      admin     everything, and alone delete and export customers
+    Any key may read /metrics: for Prometheus, make one of scope classify.
     """
     database = _database(settings)
     with database.begin() as connection:
@@ -233,7 +219,10 @@ def keys_list(settings: Settings) -> None:
 @click.argument("key_id")
 @with_settings("database_url")
 def keys_revoke(key_id: str, settings: Settings) -> None:
-    """Revoke the key with this id (see `brandtox keys list`); it stops working within seconds."""
+    """Revoke the key with an id; it stops working within seconds.
+
+    `brandtox keys list` tells the ids.
+    """
     database = _database(settings)
     with database.begin() as connection:
         revoked = revoke_key(connection, key_id, time.time())

@@ -11,16 +11,22 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from model import Verdict
 from serving.app import create_app
-from serving.settings import Settings, default_of, flag_of, variable_of
+from serving.settings import GROUPS, Settings, default_of, flag_of, variable_of
 
 _SETTINGS_HEAD = """# Settings
 
-Every setting of `brandtox serve` is a flag, an environment variable, or its default, in this order.
-`brandtox classify` has `--model`, `--threads` and `--max-text-characters`. A wrong value stops the
-command with a usage error (exit code 2). This table is written by `make docs` from
-`serving/settings.py`.
+Every setting of `brandtox serve` is a flag, an environment variable, or its default: the first of
+these that is given counts. `brandtox classify` has `--model`, `--threads` and
+`--max-text-characters`. A wrong value stops the command with a usage error (exit code 2). These tables
+are written by `make docs` from `serving/settings.py`.
+"""
+
+_TABLE_HEAD = """
+## {heading}
 
 | flag | variable | default | what it does |
 |---|---|---|---|
@@ -42,11 +48,15 @@ def openapi_document() -> str:
 
 
 def settings_document() -> str:
-    return _SETTINGS_HEAD + "".join(_settings_rows())
+    tables = (
+        _TABLE_HEAD.format(heading=heading) + "".join(_settings_rows(group))
+        for heading, group in GROUPS.items()
+    )
+    return _SETTINGS_HEAD + "".join(tables)
 
 
-def _settings_rows() -> Iterator[str]:
-    for name, field in Settings.model_fields.items():
+def _settings_rows(group: type[BaseModel]) -> Iterator[str]:
+    for name, field in group.model_fields.items():
         shown = default_of(field)
         default = "" if shown is None else f"`{shown}`"
         cells = f"`{flag_of(name)}`", f"`{variable_of(name)}`", default, field.description

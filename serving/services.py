@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastapi import Request
+from prometheus_client import CollectorRegistry
 
+from model.manifest import Manifest
 from serving.access import Access
 from serving.batcher import Batcher, Scorer
 from serving.kept import Kept
+from serving.metrics import MeasuredScorer, RequestMetrics, open_registry
 from serving.scoring import Thresholds
 from serving.settings import Settings
 from serving.store.database import Database
@@ -28,7 +31,8 @@ class Services:
 
     Attributes:
         clock: seconds since 1970; the only clock that routes and store read.
-        thresholds: the model's menu by output.
+        manifest: what the model says of itself.
+        registry: the metrics of this application.
         kept_support: what the portfolio tells of support.
     """
 
@@ -38,9 +42,16 @@ class Services:
     access: Access
     batcher: Batcher
     worker: Worker
-    thresholds: Thresholds
+    manifest: Manifest
+    registry: CollectorRegistry
+    requests: RequestMetrics
     clock: Callable[[], float]
     kept_support: Kept = field(default_factory=Kept)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The model's menu by output."""
+        return self.manifest.thresholds
 
 
 def services_of(request: Request) -> Services:
@@ -59,25 +70,36 @@ async def open_services(
         states = States(database, settings)
         states.check_settings()
         access = Access(settings, database, clock)
-        thresholds = thresholds_of(classifier)
+        manifest = manifest_of(classifier)
+        registry = open_registry(database, states, clock)
+        measured = MeasuredScorer(classifier, registry)
         worker = Worker(
             database,
             states,
-            classifier,
-            thresholds,
+            measured,
+            manifest.thresholds,
             settings.store_text,
             settings.retention_days,
             clock,
         )
         batcher = Batcher(
-            classifier, settings.max_concurrent_requests, settings.max_waiting_characters
+            measured, settings.max_concurrent_requests, settings.max_waiting_characters, registry
         )
         webhook = webhook_of(settings)
         deliverer = Deliverer(database, *webhook, clock) if webhook else None
         async with batcher.running():
             with _running(worker, "brandtox-scorer"), _running(deliverer, "brandtox-webhook"):
                 yield Services(
-                    settings, database, states, access, batcher, worker, thresholds, clock
+                    settings,
+                    database,
+                    states,
+                    access,
+                    batcher,
+                    worker,
+                    manifest,
+                    registry,
+                    RequestMetrics(registry),
+                    clock,
                 )
     finally:
         database.close()
@@ -119,7 +141,9 @@ def webhook_of(settings: Settings) -> tuple[str, str] | None:
     return settings.webhook_url, secret
 
 
-def thresholds_of(classifier: Scorer) -> Thresholds:
-    """The menu of the model's manifest; empty (one half everywhere) for a stand-in without one."""
-    manifest = getattr(classifier, "manifest", None)
-    return manifest.thresholds if manifest else {}
+def manifest_of(classifier: Scorer) -> Manifest:
+    """The model's manifest; for a stand-in without one, one that says nothing (a threshold is then one
+    half everywhere).
+    """
+    empty = Manifest(classifier.version, "", [], {}, {}, review_above=1.0)
+    return getattr(classifier, "manifest", empty)

@@ -6,23 +6,18 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.index.settings import IndexSettings
 
 _PREFIX = "BRANDTOX_"
+INDEX = "Index"
 
 
-class Settings(IndexSettings, BaseSettings):
-    """Each field is the flag `--field-name`, the variable `BRANDTOX_FIELD_NAME`, and a row of
-    docs/settings.md, which `make docs` writes from the descriptions here.
-
-    An empty variable counts as unset.
-    """
-
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore")
+class ServiceSettings(BaseModel):
+    """Where the service listens."""
 
     host: str = Field(
         default="127.0.0.1",
@@ -36,6 +31,11 @@ class Settings(IndexSettings, BaseSettings):
         le=65535,
         description="Port to listen on; 0 takes a free one, which the log names.",
     )
+
+
+class ModelSettings(BaseModel):
+    """What judges messages."""
+
     model: Path | None = Field(
         default=None,
         description="Model folder; by default the released model that comes with brandtox. A missing,"
@@ -47,6 +47,11 @@ class Settings(IndexSettings, BaseSettings):
         description="Batches that the model reads side by side; by default one a core. Fewer leave"
         " room for other programs, more cost memory and gain nothing.",
     )
+
+
+class LimitSettings(BaseModel):
+    """How much a caller may send at once."""
+
     max_text_characters: int = Field(
         default=100_000,
         ge=1,
@@ -79,22 +84,15 @@ class Settings(IndexSettings, BaseSettings):
         " 429 with Retry-After, unless nothing waits. It bounds how long the last in line waits.",
     )
 
+
+class StoreSettings(BaseModel):
+    """What is kept, where, and for how long."""
+
     database_url: SecretStr = Field(
         default=SecretStr("sqlite:///brandtox.db"),
         description="Where messages and customers are kept: `sqlite:///FILE` or"
         " `postgresql://USER:PASSWORD@HOST/NAME` (postgres extra). Several services may share a"
         " PostgreSQL; a SQLite file belongs to one.",
-    )
-    default_timezone: str | None = Field(
-        default=None,
-        description="Time zone (such as `Africa/Cairo`) of times that name none; without it they are"
-        " refused with `time_zone_missing`.",
-    )
-    future_seconds: float = Field(
-        default=300.0,
-        ge=0,
-        description="How far ahead of our clock a message may be dated (clocks differ); it is then"
-        " taken as sent now. One dated later is refused with `time_in_future`.",
     )
     store_text: bool = Field(
         default=True,
@@ -107,6 +105,35 @@ class Settings(IndexSettings, BaseSettings):
         description="Messages older than this are deleted once a day, with their verdicts. The index"
         " of a past day is then that of what is left.",
     )
+
+
+class TimeSettings(BaseModel):
+    """How the times of messages and events are read."""
+
+    default_timezone: str | None = Field(
+        default=None,
+        description="Time zone (such as `Africa/Cairo`) of times that name none; without it they are"
+        " refused with `time_zone_missing`.",
+    )
+    future_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="How far ahead of our clock a message may be dated (clocks differ); it is then"
+        " taken as sent now. One dated later is refused with `time_in_future`.",
+    )
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            return name and ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no time zone of the IANA database") from error
+
+
+class KeySettings(BaseModel):
+    """Who may call, and how often."""
+
     api_keys: Literal["auto", "required", "off"] = Field(
         default="auto",
         description="`auto` needs a key only where others can reach the service (any address but this"
@@ -118,6 +145,11 @@ class Settings(IndexSettings, BaseSettings):
         description="Requests of one API key in a minute; one more is answered 429 with Retry-After."
         " Where no keys are in use there is no such limit.",
     )
+
+
+class WebhookSettings(BaseModel):
+    """Where alerts are sent."""
+
     webhook_url: str | None = Field(
         default=None,
         description="Where alerts are sent (HTTPS POST, signed). Addresses of the own network are"
@@ -127,6 +159,11 @@ class Settings(IndexSettings, BaseSettings):
         default=None,
         description="Key of the signature of webhooks (HMAC-SHA256); needed with `webhook_url`.",
     )
+
+
+class PortfolioSettings(BaseModel):
+    """Figures over all customers."""
+
     support_minute_cost: float | None = Field(
         default=None,
         gt=0,
@@ -141,13 +178,40 @@ class Settings(IndexSettings, BaseSettings):
         " an alarm; more than a few mean that the product or the business is at fault.",
     )
 
-    @field_validator("default_timezone")
-    @classmethod
-    def _known_zone(cls, name: str | None) -> str | None:
-        try:
-            return name and ZoneInfo(name).key
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError("is no time zone of the IANA database") from error
+
+GROUPS: dict[str, type[BaseModel]] = {
+    "Service": ServiceSettings,
+    "Model": ModelSettings,
+    "Limits": LimitSettings,
+    "Store": StoreSettings,
+    "Times": TimeSettings,
+    "API keys": KeySettings,
+    "Webhook": WebhookSettings,
+    "Portfolio": PortfolioSettings,
+    INDEX: IndexSettings,
+}
+"""Headings in the help and in docs/settings.md, with the settings that stand under each."""
+
+
+class Settings(
+    ServiceSettings,
+    ModelSettings,
+    LimitSettings,
+    StoreSettings,
+    TimeSettings,
+    KeySettings,
+    WebhookSettings,
+    PortfolioSettings,
+    IndexSettings,
+    BaseSettings,
+):
+    """Each field is the flag `--field-name`, the variable `BRANDTOX_FIELD_NAME`, and a row of
+    docs/settings.md, which `make docs` writes from the descriptions here.
+
+    An empty variable counts as unset.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore")
 
 
 def flag_of(field: str) -> str:

@@ -19,7 +19,6 @@ from serving.batcher import Scorer
 from serving.index.settings import DAY
 from serving.scoring import Thresholds, verdict_row
 from serving.store.database import Database
-from serving.store.intake import fold_sources_anew, turned_sources
 from serving.store.privacy import forget_messages, old_messages
 from serving.store.queue import (
     MOST_ATTEMPTS,
@@ -30,6 +29,7 @@ from serving.store.queue import (
     hold,
     waits,
 )
+from serving.store.sources import fold_sources_anew, turned_sources
 from serving.store.states import States
 
 log = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ class Worker:
         return len(customers)
 
     def _take_snapshot(self) -> int:
-        """Keep today's portfolio."""
+        """Keep the portfolio for tomorrow."""
         self._states.take_snapshot(self._clock())
         return 0
 

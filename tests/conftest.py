@@ -33,7 +33,9 @@ from serving.app import create_app
 from serving.batcher import Scorer
 from serving.settings import Settings
 from serving.store.database import Database
-from tests.helpers import LOUD
+from tests.helpers import LOUD, Clock, FakeScorer
+from tests.histories import judge
+from tests.stores import Company
 from training.graph import Calibration, build_graph
 from training.network import empty_network
 from training.vocabulary import build_tokenizer
@@ -220,6 +222,12 @@ def store(store_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
+def company(store: Database) -> Company:
+    """Over an empty store."""
+    return Company(store)
+
+
+@pytest.fixture
 def both_stores(store_url: str, monkeypatch: pytest.MonkeyPatch, own_store: None) -> None:
     """What `open_client` opens is kept in each kind of database in turn."""
     monkeypatch.setenv("BRANDTOX_DATABASE_URL", store_url)
@@ -249,6 +257,13 @@ async def client(
     open_client: OpenClient, classifier: Classifier
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with open_client(classifier) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service that judges as in `tests.histories`, where time stands still."""
+    async with open_client(FakeScorer(judge), clock=Clock()) as opened:
         yield opened
 
 

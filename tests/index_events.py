@@ -35,12 +35,13 @@ def at(day: float) -> float:
 
 
 def says(day: float, *holds: str, **fields: Any) -> Incoming:
-    """A message of the customer; `holds` names its labels, `grave`, and the message signs."""
+    """A message of the customer; `holds` names its labels, `grave`, and its flags."""
     labels = frozenset(holds) & {"abuse", "threat", "accusation"}
-    flags = {name: True for name in holds if name not in labels}
+    flags = {name: True for name in holds if name not in labels and name != "grave"}
     scores = dict.fromkeys(labels, 0.9)
     place = {"at": at(day), "id": f"m{next(_number)}", "channel": "whatsapp"}
-    return Incoming(**{**place, **scores, **flags, "labels": labels, **fields})
+    kind = {"grave_kind": float("grave" in holds)}
+    return Incoming(**{**place, **scores, **flags, **kind, "labels": labels, **fields})
 
 
 def answers(day: float, **fields: Any) -> Outgoing:
@@ -86,12 +87,13 @@ def incoming(draw: st.DrawFn) -> Incoming:
         channel=draw(st.sampled_from(["whatsapp", "email", "ticket"])),
         ticket=draw(st.none() | _names),
         labels=labels,
-        grave="threat" in labels and draw(st.booleans()),
+        grave_kind=draw(_chance),
         off_channel=draw(st.booleans()),
         out_of_scope=draw(st.booleans()),
         thanks=not labels and draw(st.booleans()),
         asks=draw(st.booleans()),
         displeased=draw(st.booleans()),
+        takes_back=not labels & {"abuse", "threat"} and draw(st.booleans()),
         vector=about(draw(st.integers(0, 3))),
         **scores,
     )
@@ -103,6 +105,7 @@ _outgoing = st.builds(
     id=st.integers(0, 10**6).map(lambda n: f"o{n}"),
     channel=st.just("whatsapp"),
     person=st.booleans(),
+    refuses=st.booleans(),
 )
 _changes = st.builds(
     TicketChange,

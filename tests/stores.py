@@ -14,10 +14,10 @@ from serving.batcher import Scorer
 from serving.index.events import Event
 from serving.index.settings import DAY, IndexSettings
 from serving.index.state import State, fold, unpack
-from serving.store import intake
+from serving.store import feeds, tickets
 from serving.store.database import Database
 from serving.store.history import load_events
-from serving.store.intake import Accepted, Message
+from serving.store.messages import Accepted, Message, add_messages
 from serving.store.states import States
 from serving.store.tables import alerts, customers, messages, states
 from serving.worker import Worker
@@ -83,31 +83,31 @@ class Company:
 
     def take(self, *batch: Message) -> Accepted:
         with self.database.begin() as connection:
-            return intake.add_messages(self.database, connection, batch, self.clock())
+            return add_messages(self.database, connection, batch, self.clock())
 
     def put_customer(self, customer: str = "c1", **given: Any) -> None:
         with self.database.begin() as connection:
-            intake.put_customer(self.database, connection, customer, given, self.clock())
+            feeds.put_customer(self.database, connection, customer, given, self.clock())
 
-    def put_ticket(self, ticket: str, **given: Any) -> None:
+    def put_ticket(self, ticket: str, **given: Any) -> float | None:
         record = {"customer_id": "c1"} | given
         with self.database.begin() as connection:
-            intake.put_ticket(self.database, connection, ticket, record, self.clock())
+            return tickets.put_ticket(self.database, connection, ticket, record, self.clock())
 
     def ticket_event(self, ticket: str, identity: str, kind: str, at: float) -> None:
         event = {"id": identity, "type": kind, "at": at, "agent_id": None, "minutes": None}
         with self.database.begin() as connection:
-            intake.add_ticket_events(self.database, connection, ticket, [event], self.clock())
+            tickets.add_ticket_events(self.database, connection, ticket, [event], self.clock())
 
     def rate(self, rating: int, at: float, customer: str = "c1") -> None:
         row = {"rating": rating, "note": None, "agent_id": None, "at": at}
         with self.database.begin() as connection:
-            intake.add_rating(self.database, connection, customer, row, self.clock())
+            feeds.add_rating(self.database, connection, customer, row, self.clock())
 
     def outcome(self, kind: str, at: float, customer: str = "c1") -> None:
         row = {"type": kind, "at": at, "amount": None}
         with self.database.begin() as connection:
-            intake.add_outcome(self.database, connection, customer, row, self.clock())
+            feeds.add_outcome(self.database, connection, customer, row, self.clock())
 
     def work(self) -> None:
         """Turns until there is nothing left to do."""

@@ -73,7 +73,8 @@ def test_the_commands_are_listed() -> None:
     ("command", "says"),
     [
         ("classify", "A broken line gives an error record in its place"),
-        ("serve", "Answer HTTP"),
+        ("serve", "Start the service"),
+        ("keys", "Authorization: Bearer KEY"),
         ("train", "Train a model"),
         ("evaluate", "Evaluate a model"),
         ("release", "Export a trained"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -177,6 +179,51 @@ def test_volume_is_measured_against_usage_within_the_plan() -> None:
     assert sign(reading(light, snapshot=snapshot), "volume").active
 
 
+def refused(days: list[float], *holds: str, after: float = 0.1, **fields: object) -> Story:
+    """Requests that the company refuses as outside its product."""
+    return [
+        e for day in days for e in (says(day, *holds, **fields), answers(day + after, refuses=True))
+    ]
+
+
+def test_a_refusal_tells_that_the_request_before_it_was_out_of_scope() -> None:
+    story = refused([0, 8, 16])
+    found = sign(reading(story), "scope_creep")
+    assert found.active
+    assert found.since == at(0)
+    assert set(found.message_ids) == {e.id for e in story[::2]}  # type: ignore[union-attr]
+
+
+def test_a_request_that_the_model_finds_and_the_company_refuses_is_one_piece() -> None:
+    twice = refused([0, 8], "out_of_scope")
+    assert not sign(reading(twice), "scope_creep").active
+    assert sign(reading([*twice, *refused([16])]), "scope_creep").active
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        pytest.param(refused([0, 8, 16], displeased=True), id="complaints"),
+        pytest.param(refused([0, 8, 16], after=4), id="too late to be the answer"),
+        pytest.param([says(0), *(answers(day, refuses=True) for day in (0.1, 0.2, 0.3))], id="one"),
+        pytest.param(
+            [
+                e
+                for d in (0, 8, 16)
+                for e in (says(d), answers(d + 0.1, refuses=True, person=False))
+            ],
+            id="a bot",
+        ),
+        pytest.param(
+            [e for d in (0, 8, 16) for e in (says(d), says(d + 3), answers(d + 3.1, refuses=True))],
+            id="after waiting in vain",
+        ),
+    ],
+)
+def test_other_refusals_are_no_evidence(story: Story) -> None:
+    assert not sign(reading(story), "scope_creep").active
+
+
 def test_a_long_discussion_that_ends_in_a_purchase_is_productive() -> None:
     talk = served([i * 2.0 for i in range(12)], vector=about(1))
     assert sign(reading(talk), "unproductive_discussion").active
@@ -217,8 +264,55 @@ def test_an_inflamed_customer_is_repaired_first_unless_grave() -> None:
 def test_a_second_threat_within_ninety_days_is_grave() -> None:
     first = served([0.0], "threat")
     assert reading(first).grave_at is None
-    assert reading([*first, says(80, "threat")]).grave_at == at(80)
+    second = reading([*first, says(80, "threat")])
+    assert second.grave_at == at(80)
+    assert len(second.grave_ids) == 2
     assert reading([*first, says(95, "threat")]).grave_at is None
+
+
+def test_a_threat_in_several_lines_is_one_threat() -> None:
+    assert reading([says(0, "threat"), says(0.1, "threat")]).grave_at is None
+
+
+def test_what_a_grave_threat_adds_grows_with_its_probability() -> None:
+    found = [reading([says(0, threat=p, grave_kind=p)]) for p in (0.7, 0.8, 0.85, 0.9, 0.95, 1.0)]
+    indices = [reading.index for reading in found]
+    assert indices == sorted(indices)
+    assert all(after - before < 30 for before, after in itertools.pairwise(indices))
+    ordinary = reading([says(0, threat=0.7)]).index
+    assert indices[0] == ordinary
+    assert indices[-1] > 65
+    assert [reading.grave_at is not None for reading in found] == [False] * 3 + [True] * 3
+
+
+def test_a_doubtful_grave_threat_prepares_no_separation() -> None:
+    doubtful = reading(served([0.0], "threat", threat=0.85, grave_kind=0.84))
+    sure = reading(served([0.0], "threat", threat=0.98, grave_kind=0.9))
+    assert doubtful.index < SETTINGS.toxic_index < sure.index
+    assert not advice(doubtful).prepare_separation
+    assert advice(sure).prepare_separation
+
+
+def test_two_doubtful_threats_are_doubtful() -> None:
+    found = reading([says(0, "threat", threat=0.8), says(20, "threat", threat=0.8)])
+    assert found.grave_at is None
+    assert found.index < SETTINGS.toxic_index
+
+
+def test_a_threat_that_was_taken_back_is_not_the_first_of_two() -> None:
+    first, second = served([0.0], "threat"), says(20, "threat")
+    withdrawn = [*first, says(2, "takes_back")]
+    assert reading([*withdrawn, second]).grave_at is None
+    assert reading([*withdrawn, second, says(40, "threat")]).grave_at == at(40)
+    assert reading([*first, says(9, "takes_back"), second]).grave_at == at(20), "too late"
+
+
+def test_taking_a_threat_back_changes_nothing_else() -> None:
+    story = served([0.0, 1.0], "threat", "abuse")
+    calm, sorry = says(3), says(3, "takes_back")
+    assert reading([*story, sorry]).index == reading([*story, calm]).index
+    grave = [says(0, "threat", "grave"), sorry, says(20, "threat")]
+    assert reading(grave).grave_at == at(20), "a grave threat cannot be taken back"
 
 
 def test_insults_alone_are_not_grave() -> None:

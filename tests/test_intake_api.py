@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import func, select
 
 from model import Verdict
+from serving.store.customers import BEGINNING
 from serving.store.database import Database
 from serving.store.tables import (
     agents,
@@ -677,7 +678,7 @@ async def test_a_customers_fields_are_set_one_by_one(
     assert (row.name, row.plan, row.monthly_value, row.usage_volume) == (None, "pro", 100, 12.5)
     assert (row.currency, row.end_reason, row.ended_at) == ("EGP", "price", NOW + 9e6)
     told = [(p.at, p.plan, p.monthly_value, p.usage_volume) for p in rows(store, profiles)]
-    assert told == [(row.started_at, "pro", 100, None), (NOW, "pro", 100, 12.5)]
+    assert told == [(BEGINNING, "pro", 100, None), (NOW, "pro", 100, 12.5)]
 
 
 async def test_the_same_profile_again_is_no_change(api: httpx.AsyncClient, store: Database) -> None:

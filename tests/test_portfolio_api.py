@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,12 +33,6 @@ from tests.histories import (
 pytestmark = pytest.mark.usefixtures("both_stores")
 
 
-@pytest.fixture
-async def client(open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(FakeScorer(judge), clock=Clock()) as opened:
-        yield opened
-
-
 async def settled(store: Database) -> None:
     """Returns when no customer waits for the scorer."""
 
@@ -51,16 +44,16 @@ async def settled(store: Database) -> None:
     await eventually(none_waits)
 
 
-async def worked(client: httpx.AsyncClient, customer: str, minutes: float, **event: Any) -> None:
+async def worked(api: httpx.AsyncClient, customer: str, minutes: float, **event: Any) -> None:
     """A ticket of the customer with so many minutes of work yesterday."""
     ticket = f"t-{customer}-{minutes}"
-    await tell(client, "PUT", f"/tickets/{ticket}", customer_id=customer, opened_at=ago(50))
+    await tell(api, "PUT", f"/tickets/{ticket}", customer_id=customer, opened_at=ago(50))
     body = {"id": "e", "type": "work", "at": ago(1), "minutes": minutes} | event
-    await tell(client, "POST", f"/tickets/{ticket}/events", events=[body])
+    await tell(api, "POST", f"/tickets/{ticket}/events", events=[body])
 
 
-async def test_an_empty_portfolio_invents_nothing(client: httpx.AsyncClient) -> None:
-    body = await get(client, "/portfolio")
+async def test_an_empty_portfolio_invents_nothing(api: httpx.AsyncClient) -> None:
+    body = await get(api, "/portfolio")
     assert body == {
         "as_of": ago(0),
         "refreshed_at": None,
@@ -86,10 +79,10 @@ async def test_an_empty_portfolio_invents_nothing(client: httpx.AsyncClient) -> 
     }
 
 
-async def test_the_distribution(client: httpx.AsyncClient) -> None:
-    await send(client, calm("a"), calm("b"), draining("c"), hurt("d"))
-    listed = (await get(client, "/customers"))["customers"]
-    body = await get(client, "/portfolio")
+async def test_the_distribution(api: httpx.AsyncClient) -> None:
+    await send(api, calm("a"), calm("b"), draining("c"), hurt("d"))
+    listed = (await get(api, "/customers"))["customers"]
+    body = await get(api, "/portfolio")
     assert body["customers"] == 4
     assert body["refreshed_at"] == ago(0)
     assert body["distribution"]["quadrants"] == {"calm": 2, "hurt": 1, "draining": 1, "inflamed": 0}
@@ -98,14 +91,14 @@ async def test_the_distribution(client: httpx.AsyncClient) -> None:
         assert tenth["customers"] == len(within)
 
 
-async def test_support_time_and_the_heavy_customers(client: httpx.AsyncClient) -> None:
+async def test_support_time_and_the_heavy_customers(api: httpx.AsyncClient) -> None:
     """Of 200 minutes on 5 customers, two take 120: 60 %."""
     for name, value in (("a", 10), ("b", 20), ("c", 30), ("d", 40), ("e", None)):
-        await tell(client, "PUT", f"/customers/{name}", monthly_value=value, currency="EGP")
+        await tell(api, "PUT", f"/customers/{name}", monthly_value=value, currency="EGP")
     for name, minutes in (("a", 70), ("b", 30), ("b", 20), ("c", 45), ("d", 35)):
-        await worked(client, name, minutes)
-    await worked(client, "e", 500, at=ago(31))
-    body = await get(client, "/portfolio")
+        await worked(api, name, minutes)
+    await worked(api, "e", 500, at=ago(31))
+    body = await get(api, "/portfolio")
     assert body["support_minutes_per_customer_month"] == 40
     assert body["heavy_customers"] == {
         "share_of_minutes": 0.6,
@@ -115,11 +108,11 @@ async def test_support_time_and_the_heavy_customers(client: httpx.AsyncClient) -
     }
 
 
-async def test_minutes_of_bare_records_count(client: httpx.AsyncClient) -> None:
+async def test_minutes_of_bare_records_count(api: httpx.AsyncClient) -> None:
     """Dated at the last change; not beside the events of the same ticket."""
     for ticket, opened, resolved in (("t1", 40, 5), ("t2", 45, 40)):
         await tell(
-            client,
+            api,
             "PUT",
             f"/tickets/{ticket}",
             customer_id="a",
@@ -127,28 +120,28 @@ async def test_minutes_of_bare_records_count(client: httpx.AsyncClient) -> None:
             resolved_at=ago(resolved),
             minutes_of_work=30,
         )
-    assert (await get(client, "/portfolio"))["support_minutes_per_customer_month"] == 30
+    assert (await get(api, "/portfolio"))["support_minutes_per_customer_month"] == 30
     events = [{"id": "e", "type": "work", "at": ago(5), "minutes": 12}]
-    await tell(client, "POST", "/tickets/t1/events", events=events)
-    assert (await get(client, "/portfolio"))["support_minutes_per_customer_month"] == 12
+    await tell(api, "POST", "/tickets/t1/events", events=events)
+    assert (await get(api, "/portfolio"))["support_minutes_per_customer_month"] == 12
 
 
-async def test_customers_who_left_before_take_no_part(client: httpx.AsyncClient) -> None:
+async def test_customers_who_left_before_take_no_part(api: httpx.AsyncClient) -> None:
     for name, ended in (("a", None), ("b", ago(31)), ("c", ago(10)), ("d", ago(-10))):
-        await tell(client, "PUT", f"/customers/{name}", monthly_value=10, ended_at=ended)
-        await worked(client, name, 10)
-    body = await get(client, "/portfolio")
+        await tell(api, "PUT", f"/customers/{name}", monthly_value=10, ended_at=ended)
+        await worked(api, name, 10)
+    body = await get(api, "/portfolio")
     assert body["customers"] == 2
     assert body["support_minutes_per_customer_month"] == 10
     assert body["heavy_customers"]["share_of_customers"] == pytest.approx(2 / 3)
     assert body["heavy_customers"]["share_of_revenue"] == pytest.approx(2 / 3)
 
 
-async def test_values_in_several_currencies_are_not_added(client: httpx.AsyncClient) -> None:
+async def test_values_in_several_currencies_are_not_added(api: httpx.AsyncClient) -> None:
     for name, currency in (("a", "EGP"), ("b", "SAR")):
-        await tell(client, "PUT", f"/customers/{name}", monthly_value=10, currency=currency)
-        await worked(client, name, 10)
-    assert (await get(client, "/portfolio"))["heavy_customers"]["share_of_revenue"] is None
+        await tell(api, "PUT", f"/customers/{name}", monthly_value=10, currency=currency)
+        await worked(api, name, 10)
+    assert (await get(api, "/portfolio"))["heavy_customers"]["share_of_revenue"] is None
 
 
 @pytest.mark.parametrize(
@@ -159,37 +152,37 @@ def test_the_fewest_with_sixty_per_cent(minutes: list[float], count: int) -> Non
     assert len(portfolio.heaviest({f"c{i}": m for i, m in enumerate(minutes)})) == count
 
 
-async def test_turnover_of_the_team(client: httpx.AsyncClient) -> None:
+async def test_turnover_of_the_team(api: httpx.AsyncClient) -> None:
     """Of three who were there all year, one left at its middle; a fourth left two years ago."""
     for agent in ("a", "b"):
-        await tell(client, "PUT", f"/agents/{agent}", joined_at=ago(1000))
-    await tell(client, "PUT", "/agents/c", joined_at=ago(1000), left_at=ago(365 / 2))
-    await tell(client, "PUT", "/agents/d", left_at=ago(730))
-    turnover = (await get(client, "/portfolio"))["team_turnover"]
+        await tell(api, "PUT", f"/agents/{agent}", joined_at=ago(1000))
+    await tell(api, "PUT", "/agents/c", joined_at=ago(1000), left_at=ago(365 / 2))
+    await tell(api, "PUT", "/agents/d", left_at=ago(730))
+    turnover = (await get(api, "/portfolio"))["team_turnover"]
     assert turnover["left"] == 1
     assert turnover["average_headcount"] == pytest.approx(2.5)
     assert turnover["rate"] == pytest.approx(0.4)
 
 
-async def test_internal_toxicity(client: httpx.AsyncClient) -> None:
+async def test_internal_toxicity(api: httpx.AsyncClient) -> None:
     for rating, days in ((5, 1), (2, 89), (1, 91)):
-        await tell(client, "POST", "/customers/a/ratings", rating=rating, at=ago(days))
-    assert (await get(client, "/portfolio"))["internal_toxicity"] == {"mean": 3.5, "ratings": 2}
+        await tell(api, "POST", "/customers/a/ratings", rating=rating, at=ago(days))
+    assert (await get(api, "/portfolio"))["internal_toxicity"] == {"mean": 3.5, "ratings": 2}
 
 
-async def test_drainage_by_agent(client: httpx.AsyncClient) -> None:
+async def test_drainage_by_agent(api: httpx.AsyncClient) -> None:
     await send(
-        client,
+        api,
         draining("toxic"),
         [answered("toxic", 2, "omar"), answered("toxic", 31, "omar")],
         [answered("fair", days, "mona") for days in range(1, 31)],
         [said("fair", 1, direction="out")],
     )
-    await tell(client, "PUT", "/agents/omar", name="Omar")
-    await worked(client, "toxic", 30, agent_id="omar")
-    await worked(client, "fair", 10, agent_id="omar")
-    await worked(client, "fair", 20, agent_id="sara")
-    assert (await get(client, "/portfolio"))["drainage"] == [
+    await tell(api, "PUT", "/agents/omar", name="Omar")
+    await worked(api, "toxic", 30, agent_id="omar")
+    await worked(api, "fair", 10, agent_id="omar")
+    await worked(api, "fair", 20, agent_id="sara")
+    assert (await get(api, "/portfolio"))["drainage"] == [
         {
             "agent_id": "mona",
             "name": None,
@@ -223,9 +216,9 @@ async def test_drainage_by_agent(client: httpx.AsyncClient) -> None:
     ]
 
 
-async def separate(client: httpx.AsyncClient, customer: str, at: str) -> None:
+async def separate(api: httpx.AsyncClient, customer: str, at: str) -> None:
     await tell(
-        client,
+        api,
         "POST",
         f"/customers/{customer}/decisions",
         step="separation",
@@ -236,13 +229,13 @@ async def separate(client: httpx.AsyncClient, customer: str, at: str) -> None:
 
 
 async def test_separations_raise_an_alarm(open_client: OpenClient) -> None:
-    async with open_client(FakeScorer(judge), clock=Clock(), separation_alarm=0.3) as client:
+    async with open_client(FakeScorer(judge), clock=Clock(), separation_alarm=0.3) as api:
         for name in "abcd":
-            await tell(client, "PUT", f"/customers/{name}")
-        await separate(client, "a", ago(366))
-        await separate(client, "b", ago(1))
-        await separate(client, "b", ago(2))
-        few = (await get(client, "/portfolio"))["separations"]
+            await tell(api, "PUT", f"/customers/{name}")
+        await separate(api, "a", ago(366))
+        await separate(api, "b", ago(1))
+        await separate(api, "b", ago(2))
+        few = (await get(api, "/portfolio"))["separations"]
         assert few == {
             "separations": 1,
             "customers": 4,
@@ -251,19 +244,19 @@ async def test_separations_raise_an_alarm(open_client: OpenClient) -> None:
             "alarm": False,
             "message": None,
         }
-        await separate(client, "c", ago(100))
-        many = (await get(client, "/portfolio"))["separations"]
+        await separate(api, "c", ago(100))
+        many = (await get(api, "/portfolio"))["separations"]
         assert many["share"] == 0.5
         assert many["alarm"] is True
         assert "at fault" in many["message"]
-        arabic = (await get(client, "/portfolio", lang="ar"))["separations"]["message"]
+        arabic = (await get(api, "/portfolio", lang="ar"))["separations"]["message"]
         assert "المنتج" in arabic
 
 
-async def test_messages_are_never_scanned(client: httpx.AsyncClient, store: Database) -> None:
+async def test_messages_are_never_scanned(api: httpx.AsyncClient, store: Database) -> None:
     if not store.is_sqlite:
         pytest.skip("its plan depends on the data")
-    await send(client, calm("c1"))
+    await send(api, calm("c1"))
     await settled(store)
     asked: list[tuple[str, Any]] = []
 
@@ -338,10 +331,10 @@ def test_the_previous_figures_are_told_while_one_thread_computes_them_anew(
 
 
 async def test_nobody_holds_a_transaction_while_figures_are_computed(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await get(client, "/portfolio")
-    services = client._transport.app.state.services  # type: ignore[attr-defined]
+    await get(api, "/portfolio")
+    services = api._transport.app.state.services  # type: ignore[attr-defined]
     held: list[int] = []
     get_kept = Kept.get
 
@@ -350,24 +343,24 @@ async def test_nobody_holds_a_transaction_while_figures_are_computed(
         return get_kept(self, compute)
 
     monkeypatch.setattr(Kept, "get", spy)
-    await get(client, "/portfolio")
+    await get(api, "/portfolio")
     assert held == [0]
 
 
 async def leave(
-    client: httpx.AsyncClient, customer: str, at: str, reason: str | None = None, **fields: Any
+    api: httpx.AsyncClient, customer: str, at: str, reason: str | None = None, **fields: Any
 ) -> None:
-    await tell(client, "PUT", f"/customers/{customer}", ended_at=at, end_reason=reason, **fields)
+    await tell(api, "PUT", f"/customers/{customer}", ended_at=at, end_reason=reason, **fields)
 
 
 def ids(candidates: list[Json]) -> list[str]:
     return [candidate["customer_id"] for candidate in candidates]
 
 
-async def test_nobody_is_lost(client: httpx.AsyncClient) -> None:
-    await send(client, calm("a"))
-    await leave(client, "b", ago(-5))
-    assert await get(client, "/lost", campaign_cost=100) == {
+async def test_nobody_is_lost(api: httpx.AsyncClient) -> None:
+    await send(api, calm("a"))
+    await leave(api, "b", ago(-5))
+    assert await get(api, "/lost", campaign_cost=100) == {
         "lost": 0,
         "examined": 0,
         "groups": [],
@@ -377,19 +370,19 @@ async def test_nobody_is_lost(client: httpx.AsyncClient) -> None:
     }
 
 
-async def test_why_customers_left(client: httpx.AsyncClient) -> None:
+async def test_why_customers_left(api: httpx.AsyncClient) -> None:
     await send(
-        client,
+        api,
         [*hurt("h1", last=6), said("h1", 5.5, "where is it N, I go L", channel="email")],
         hurt("h2", last=6),
         calm("c1", last=10),
         draining("d1", last=4),
     )
-    await leave(client, "h1", ago(5), "slow", name="Nile", monthly_value=10, currency="EGP")
-    await leave(client, "h2", ago(4), "slow", monthly_value=90)
-    await tell(client, "POST", "/customers/c1/outcomes", type="cancellation", at=ago(3))
-    await leave(client, "d1", ago(2))
-    body = await get(client, "/lost")
+    await leave(api, "h1", ago(5), "slow", name="Nile", monthly_value=10, currency="EGP")
+    await leave(api, "h2", ago(4), "slow", monthly_value=90)
+    await tell(api, "POST", "/customers/c1/outcomes", type="cancellation", at=ago(3))
+    await leave(api, "d1", ago(2))
+    body = await get(api, "/lost")
     assert (body["lost"], body["examined"]) == (4, 4)
     assert body["groups"][0] == {
         "quadrant": "hurt",
@@ -423,52 +416,52 @@ async def test_why_customers_left(client: httpx.AsyncClient) -> None:
     assert first["offer_idea"] is None
 
 
-async def test_the_end_is_read_as_of_then(client: httpx.AsyncClient) -> None:
+async def test_the_end_is_read_as_of_then(api: httpx.AsyncClient) -> None:
     """What comes after the day of leaving changes nothing."""
-    await send(client, hurt("h", last=60))
-    await leave(client, "h", ago(60))
-    before = await get(client, "/lost")
-    await send(client, draining("h", last=1))
-    assert await get(client, "/lost") == before
+    await send(api, hurt("h", last=60))
+    await leave(api, "h", ago(60))
+    before = await get(api, "/lost")
+    await send(api, draining("h", last=1))
+    assert await get(api, "/lost") == before
 
 
-async def test_who_is_not_asked_back(client: httpx.AsyncClient) -> None:
+async def test_who_is_not_asked_back(api: httpx.AsyncClient) -> None:
     """The separated, the back, and the inflamed after a grave event."""
-    await send(client, calm("separated"), calm("back"), calm("asked"))
+    await send(api, calm("separated"), calm("back"), calm("asked"))
     threat = [said("grave", 3 + day, "I G will q you") for day in range(4)]
-    await send(client, hurt("grave", last=7), threat)
+    await send(api, hurt("grave", last=7), threat)
     for name in ("separated", "back", "asked", "grave"):
-        await leave(client, name, ago(1))
-    await separate(client, "separated", ago(2))
-    await tell(client, "POST", "/customers/back/outcomes", type="renewal", at=ago(0.5))
-    body = await get(client, "/lost")
+        await leave(api, name, ago(1))
+    await separate(api, "separated", ago(2))
+    await tell(api, "POST", "/customers/back/outcomes", type="renewal", at=ago(0.5))
+    body = await get(api, "/lost")
     quadrants = {group["quadrant"]: group["customer_ids"] for group in body["groups"]}
     assert quadrants["inflamed"] == ["grave"]
     assert ids(body["win_back"]) == ["asked"]
 
 
-async def test_what_it_cost_to_win_one_back(client: httpx.AsyncClient) -> None:
+async def test_what_it_cost_to_win_one_back(api: httpx.AsyncClient) -> None:
     """A purchase counts after the last departure only."""
     for name, left, bought in (("a", 10, 5), ("b", 10, 2), ("c", 10, 12)):
-        await leave(client, name, ago(left))
+        await leave(api, name, ago(left))
         path = f"/customers/{name}/outcomes"
-        await tell(client, "POST", path, type="purchase", at=ago(bought), amount=5)
-    await tell(client, "POST", "/customers/b/outcomes", type="cancellation", at=ago(1))
-    await tell(client, "POST", "/customers/c/outcomes", type="upgrade", at=ago(1))
-    assert (await get(client, "/lost"))["cost_per_customer_won_back"] is None
-    body = await get(client, "/lost", campaign_cost=650)
+        await tell(api, "POST", path, type="purchase", at=ago(bought), amount=5)
+    await tell(api, "POST", "/customers/b/outcomes", type="cancellation", at=ago(1))
+    await tell(api, "POST", "/customers/c/outcomes", type="upgrade", at=ago(1))
+    assert (await get(api, "/lost"))["cost_per_customer_won_back"] is None
+    body = await get(api, "/lost", campaign_cost=650)
     assert (body["lost"], body["won_back"]) == (3, 1)
     assert body["cost_per_customer_won_back"] == 650
 
 
-async def test_the_window_and_the_bound_of_lost(client: httpx.AsyncClient, store: Database) -> None:
+async def test_the_window_and_the_bound_of_lost(api: httpx.AsyncClient, store: Database) -> None:
     for number in range(5):
-        await leave(client, f"c{number}", ago(1 + 100 * number))
-    body = await get(client, "/lost", limit=2)
+        await leave(api, f"c{number}", ago(1 + 100 * number))
+    body = await get(api, "/lost", limit=2)
     assert (body["lost"], body["examined"]) == (4, 2)
     assert ids(body["win_back"]) == ["c0", "c1"]
-    assert (await get(client, "/lost", days=150))["lost"] == 2
-    assert (await get(client, "/lost", days=3650))["lost"] == 5
+    assert (await get(api, "/lost", days=150))["lost"] == 2
+    assert (await get(api, "/lost", days=3650))["lost"] == 5
     with store.read() as connection:
         actions = connection.scalars(select(audit.c.action).order_by(audit.c.seq)).all()
     assert actions == ["read_lost"] * 3
@@ -487,6 +480,6 @@ async def test_the_window_and_the_bound_of_lost(client: httpx.AsyncClient, store
     ],
 )
 async def test_a_bad_query_is_refused(
-    client: httpx.AsyncClient, path: str, query: dict[str, Any]
+    api: httpx.AsyncClient, path: str, query: dict[str, Any]
 ) -> None:
-    assert await refused(client, path, **query) == "invalid_request"
+    assert await refused(api, path, **query) == "invalid_request"

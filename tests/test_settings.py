@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from serving import cli
 from serving.documents import DOCUMENTS, main
 from serving.index.settings import IndexSettings
-from serving.settings import Settings, flag_of, variable_of
+from serving.settings import GROUPS, INDEX, Settings, flag_of, variable_of
 from tests.helpers import FakeScorer
 
 DOCS = Path(__file__).parent.parent / "docs"
-FIELDS = list(Settings.model_fields)
+FIELDS = [field for group in GROUPS.values() for field in group.model_fields]
 
 SERVICE: dict[str, tuple[str, Any]] = {
     "host": ("::1", "::1"),
@@ -96,9 +96,9 @@ def wrong_numbers(field: str) -> list[str]:
     return ["x", *(str(bound + beyond[name]) for name, bound in bounds(field))]
 
 
-INDEX = list(IndexSettings.model_fields)
-VALUES = {field: other_number(field) for field in INDEX} | SERVICE
-WRONG = {field: wrong_numbers(field) for field in INDEX} | SERVICE_WRONG
+OF_INDEX = list(IndexSettings.model_fields)
+VALUES = {field: other_number(field) for field in OF_INDEX} | SERVICE
+WRONG = {field: wrong_numbers(field) for field in OF_INDEX} | SERVICE_WRONG
 
 
 @pytest.fixture(autouse=True)
@@ -144,11 +144,45 @@ def test_the_defaults_are_those_of_the_architecture() -> None:
 
 def test_every_setting_has_a_value_to_try() -> None:
     assert set(VALUES) == set(FIELDS)
-    assert set(INDEX).isdisjoint(SERVICE)
+    assert set(OF_INDEX).isdisjoint(SERVICE)
+
+
+def test_every_setting_is_in_one_group() -> None:
+    assert sorted(FIELDS) == sorted(Settings.model_fields)
 
 
 def test_serve_has_a_flag_for_every_setting_and_no_other() -> None:
-    assert list(options("serve")) == FIELDS
+    assert list(options("serve")) == [*FIELDS, "help_all"]
+
+
+def headings(text: str) -> dict[str, list[str]]:
+    """The flags under each heading of a help."""
+    parts = re.split(r"^(\w[\w ]*):$", text, flags=re.MULTILINE)
+    return {
+        heading: re.findall(r"^  (--[\w-]+) ", part, re.MULTILINE)
+        for heading, part in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_the_help_has_the_settings_under_their_headings_those_of_the_index_when_asked() -> None:
+    short, full = (
+        headings(CliRunner().invoke(cli.main, ["serve", flag]).stdout)
+        for flag in ("-h", "--help-all")
+    )
+    grouped = {
+        heading: [flag_of(field) for field in group.model_fields]
+        for heading, group in GROUPS.items()
+    }
+    help_options = {"Help": ["--help-all"]}
+    assert full == grouped | help_options
+    assert short == grouped | {INDEX: []} | help_options
+
+
+def test_the_help_says_where_the_settings_of_the_index_are() -> None:
+    text = CliRunner().invoke(cli.main, ["serve", "-h"]).stdout
+    found = re.search(r"^Index:\n  (\d+) settings with good defaults", text, re.MULTILINE)
+    assert found
+    assert int(found[1]) == len(OF_INDEX)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -237,11 +271,9 @@ def test_classify_has_the_settings_that_concern_it() -> None:
 
 
 def test_every_setting_has_its_row_and_its_consequence() -> None:
-    rows = re.findall(
-        r"^\| `(.*)` \| `(.*)` \| (.*) \| (.*) \|$",
-        (DOCS / "settings.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == list(GROUPS)
+    rows = re.findall(r"^\| `(.*)` \| `(.*)` \| (.*) \| (.*) \|$", text, re.MULTILINE)
     assert [row[0] for row in rows] == [flag_of(field) for field in FIELDS]
     assert [row[1] for row in rows] == [variable_of(field) for field in FIELDS]
     for field, (_, _, _, description) in zip(FIELDS, rows, strict=True):

@@ -12,7 +12,7 @@ from serving.index.alerts import Alert
 from serving.store import audit
 from serving.store.alerts import add_alerts
 from serving.store.database import Database
-from serving.store.intake import add_decision
+from serving.store.feeds import add_decision
 from serving.store.privacy import delete_customer, export_customer
 from serving.store.tables import metadata, states
 from tests.helpers import NOW

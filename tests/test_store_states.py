@@ -11,24 +11,25 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text, update
+from sqlalchemy import update
 
 from serving import worker
 from serving.index.alerts import Alert
-from serving.index.events import Incoming, Outgoing, TicketChange
+from serving.index.events import Incoming, Outgoing
 from serving.index.portfolio import Snapshot
 from serving.index.reading import read
 from serving.index.settings import DAY, IndexSettings
 from serving.index.state import State, pack
-from serving.store import history
 from serving.store import states as module
+from serving.store import timeline
 from serving.store.alerts import add_alerts
 from serving.store.database import Database
-from serving.store.intake import add_messages, fold_sources_anew
+from serving.store.messages import add_messages
 from serving.store.queue import MOST_ATTEMPTS
+from serving.store.sources import fold_sources_anew
 from serving.store.states import States
-from serving.store.tables import alerts, checkpoints, customers, facts, snapshots, states, tickets
-from tests.helpers import NOW, Clock, FakeScorer
+from serving.store.tables import alerts, checkpoints, customers, facts, states
+from tests.helpers import NOW, FakeScorer
 from tests.stores import HOUR, Company, days_ago, message, reply, spoken
 
 TEXTS = [
@@ -44,11 +45,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture
-def company(store: Database) -> Company:
-    return Company(store)
-
-
 # --- random histories ---
 
 _TIMES = st.integers(0, 40).map(lambda step: days_ago(60) + step * 36 * HOUR)
@@ -56,7 +52,13 @@ _TICKET = st.sampled_from(["t1", "t2"])
 _ARRIVALS = st.one_of(
     st.tuples(st.just("in"), _TIMES, st.sampled_from(TEXTS), st.none() | _TICKET),
     st.tuples(st.just("in"), _TIMES, st.sampled_from(TEXTS), st.none()),
-    st.tuples(st.just("out"), _TIMES, st.sampled_from(["wa", "mail"]), st.booleans()),
+    st.tuples(
+        st.just("out"),
+        _TIMES,
+        st.sampled_from(["wa", "mail"]),
+        st.booleans(),
+        st.none() | _TICKET,
+    ),
     st.tuples(
         st.just("event"),
         _TIMES,
@@ -77,14 +79,16 @@ def arrive(company: Company, customer: str, number: int, what: tuple[Any, ...]) 
         case "in", at, text, ticket:
             name = ticket and f"{customer}-{ticket}"
             company.take(message(identity, at, text, customer_id=customer, ticket_id=name))
-        case "out", at, source, named:
-            agent = "a1" if named else None
-            source = f"{customer}-{source}"
-            company.take(reply(identity, at, customer_id=customer, source=source, agent_id=agent))
+        case "out", at, source, named, ticket:
+            fields = {"agent_id": "a1" if named else None, "source": f"{customer}-{source}"}
+            fields["ticket_id"] = ticket and f"{customer}-{ticket}"
+            company.take(reply(identity, at, customer_id=customer, **fields))
         case "event", at, ticket, kind:
             company.ticket_event(f"{customer}-{ticket}", identity, kind, at)
         case "record", at, ticket, counts:
-            times = {"opened_at": at, "resolved_at": at + counts * DAY if counts else None}
+            times = {"opened_at": at}
+            if counts:
+                times |= {"first_reply_at": at + DAY / 2, "resolved_at": at + counts * DAY}
             name = f"{customer}-{ticket}"
             company.put_ticket(
                 name, customer_id=customer, **times, handoffs=counts, reopened=counts
@@ -250,75 +254,6 @@ def test_duplicates_change_nothing(company: Company) -> None:
 # --- what was there before it was known whose it is, or what it means ---
 
 
-def changes_of(company: Company, customer: str = "c1") -> list[tuple[str, float]]:
-    found = company.events(customer)
-    return [(e.type, e.at) for e in found if isinstance(e, TicketChange)]
-
-
-@pytest.mark.parametrize("by", ["message", "record"])
-def test_ticket_events_wait_for_their_owner(company: Company, by: str) -> None:
-    company.ticket_event("t", "e1", "opened", days_ago(9))
-    company.ticket_event("t", "e2", "reopened", days_ago(8))
-    company.take(message("m", days_ago(1)))
-    company.work()
-    assert changes_of(company) == []
-    if by == "message":
-        company.take(message("n", days_ago(0.5), ticket_id="t"))
-    else:
-        company.put_ticket("t", opened_at=days_ago(7))
-    company.work()
-    assert changes_of(company) == [("opened", days_ago(9)), ("reopened", days_ago(8))]
-    assert company.is_consistent()
-    assert company.kept().service.reopened.amount > 0
-
-
-def test_a_ticket_stays_with_its_first_owner_but_a_record_may_move_it(company: Company) -> None:
-    company.take(message("m", days_ago(3), ticket_id="t"))
-    company.take(message("n", days_ago(2), customer_id="c2", ticket_id="t"))
-    company.ticket_event("t", "e", "reopened", days_ago(1))
-    company.work()
-    assert (len(changes_of(company)), len(changes_of(company, "c2"))) == (1, 0)
-    company.put_ticket("t", customer_id="c2", opened_at=days_ago(3))
-    company.work()
-    assert (len(changes_of(company)), len(changes_of(company, "c2"))) == (0, 1)
-    assert company.is_consistent("c1")
-    assert company.is_consistent("c2")
-
-
-def test_a_bare_record_is_read_until_events_come(company: Company) -> None:
-    record = {"opened_at": days_ago(9), "first_reply_at": days_ago(8), "resolved_at": days_ago(5)}
-    company.put_ticket("t", **record, reopened=2, handoffs=1)
-    company.work()
-    assert changes_of(company) == [
-        ("opened", days_ago(9)),
-        ("replied", days_ago(8)),
-        ("handed_over", days_ago(5)),
-        ("reopened", days_ago(5)),
-        ("resolved", days_ago(5)),
-    ]
-    company.ticket_event("t", "e", "opened", days_ago(4))
-    company.work()
-    assert changes_of(company) == [("opened", days_ago(4))]
-    assert company.is_consistent()
-
-
-def test_a_replaced_record_leaves_no_trace_of_the_old_one(company: Company) -> None:
-    company.put_ticket("t", opened_at=days_ago(9), resolved_at=days_ago(2), handoffs=3)
-    company.work()
-    company.put_ticket("t", opened_at=days_ago(4))
-    company.work()
-    assert changes_of(company) == [("opened", days_ago(4))]
-    assert company.is_consistent()
-    assert company.kept().service.handoffs.amount == 0
-
-
-def test_a_record_without_times_of_its_own_is_dated_when_it_came(company: Company) -> None:
-    company.take(message("m", days_ago(1), ticket_id="t"))
-    with company.database.begin() as connection:
-        connection.execute(update(tickets).values(handoffs=1))
-    assert changes_of(company) == [("handed_over", NOW)]
-
-
 def test_a_source_that_begins_to_name_agents_turns_its_earlier_messages_into_a_bots(
     company: Company,
 ) -> None:
@@ -413,15 +348,24 @@ def test_a_message_that_the_model_cannot_read_counts_as_calm(store: Database) ->
     assert company.is_consistent()
 
 
-def test_a_profile_is_dated_at_the_start_first_and_then_when_it_changes(company: Company) -> None:
-    company.put_customer(plan="pro", started_at=days_ago(90))
-    company.take(message("m", days_ago(50)))
+def test_the_first_profile_holds_from_the_beginning_and_a_change_from_when_it_comes(
+    company: Company,
+) -> None:
+    company.take(message("m", days_ago(50)), message("n", days_ago(1)))
     company.work()
-    assert company.as_of(days_ago(80)).plan == "pro"
+    company.put_customer(plan="pro", usage_volume=10.0, started_at=days_ago(30))
+    company.work()
+    for days in (80, 50, 1, 0):
+        assert (company.as_of(days_ago(days)).plan, company.kept().usage_volume) == ("pro", 10)
     company.clock.now += DAY
     company.put_customer(plan="basic")
     company.work()
-    assert (company.as_of(NOW).plan, company.kept().plan) == ("pro", "basic")
+    assert [company.as_of(at).plan for at in (days_ago(80), NOW, NOW + DAY)] == [
+        "pro",
+        "pro",
+        "basic",
+    ]
+    assert company.as_of(NOW + DAY).usage_volume == 10
     assert company.is_consistent()
 
 
@@ -578,7 +522,7 @@ def test_a_state_that_cannot_be_refreshed_stops_no_other(
     figures = States._figures
 
     def fail_of_one(self: States, state: State, *given: Any) -> Any:
-        if state.language.peak is not None:
+        if state.language.peak.amount > 0:
             raise ZeroDivisionError
         return figures(self, state, *given)
 
@@ -605,69 +549,52 @@ def test_a_past_that_is_being_told_does_not_hold_up_what_happens_now(company: Co
         assert len(company.states.stale(connection, 100)) == 10
 
 
-def test_an_update_does_not_look_at_old_tickets(
-    company: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for n in range(20):
-        company.put_ticket(f"t{n}", opened_at=days_ago(9), resolved_at=days_ago(8))
-        company.ticket_event(f"u{n}", "e", "opened", days_ago(9))
-        company.put_ticket(f"u{n}", opened_at=days_ago(9))
-    company.take(message("m", days_ago(2)))
-    company.work()
-    company.put_ticket("bare", opened_at=days_ago(1))
-    company.ticket_event("told", "e1", "opened", days_ago(9))
-    company.put_ticket("told", opened_at=days_ago(9))
-    company.work()
-    looked_at: list[str] = []
-    tell = history.record_events
-
-    def remember(record: Any) -> Any:
-        looked_at.append(record.id)
-        return tell(record)
-
-    monkeypatch.setattr(history, "record_events", remember)
-    company.take(message("n", days_ago(0.5)))
-    company.work()
-    company.ticket_event("told", "e2", "resolved", days_ago(0.2))
-    company.work()
-    assert looked_at == []
-    assert ("resolved", days_ago(0.2)) in changes_of(company)
-    assert company.is_consistent()
-    if company.database.is_sqlite:
-        with company.database.read() as connection:
-            plan = [str(row) for row in connection.execute(text(_TOLD))]
-        assert any("ix_tickets_customer_id_last_at" in step for step in plan), plan
-        assert not any("SCAN" in step for step in plan), plan
-
-
-_TOLD = """
-    EXPLAIN QUERY PLAN SELECT e.at FROM tickets t JOIN ticket_events e ON t.id = e.ticket_id
-    WHERE t.customer_id = 'c1' AND t.last_at > 5 AND e.at > 5
-"""
-
-
 # --- the portfolio's day ---
 
 
-def test_the_portfolio_is_kept_once_a_day_and_not_changed(store: Database) -> None:
-    clock = Clock(NOW - 5 * HOUR)
-    company = Company(store, clock=clock, settings=IndexSettings(portfolio_customers=2))
+def portfolio_on(company: Company, *instants: float) -> list[tuple[str, int]]:
+    """The day and the customers of the portfolio that a reading as of each instant is held against."""
+    with company.database.read() as connection:
+        found = [company.states.snapshot(connection, at) for at in instants]
+        days = timeline.Snapshots(connection, min(instants), max(instants))
+    assert [days.at(at) for at in instants] == found
+    return [(snapshot.day, snapshot.customers) for snapshot in found]
+
+
+def test_a_day_is_held_against_the_portfolio_at_the_end_of_the_day_before(store: Database) -> None:
+    company = Company(store, settings=IndexSettings(portfolio_customers=2))
     company.take(*[message(f"m{n}", customer_id=f"c{n}") for n in range(3)])
     company.work()
-    clock.now += HOUR
+    assert portfolio_on(company, NOW) == [("", 0)]
     company.take(*[message(f"x{n}", text="a insult", customer_id=f"d{n}") for n in range(3)])
+    company.clock.now += HOUR - 1
     company.work()
-    (row,) = company.rows(snapshots)
-    clock.now += 20 * HOUR
+    assert portfolio_on(company, NOW + DAY) == [("2026-07-02", 3)]
+    company.clock.now += 1
     company.work()
-    first, second = company.rows(snapshots)
-    assert first == row
-    assert (first.day, second.day) == ("2026-07-01", "2026-07-02")
+    assert portfolio_on(company, NOW, NOW + DAY) == [("", 0), ("2026-07-02", 6)]
     with store.read() as connection:
-        told = [company.states.snapshot(connection, at) for at in (NOW - DAY, NOW, NOW + 9 * DAY)]
-    assert [snapshot.day for snapshot in told] == ["", "2026-07-01", "2026-07-02"]
-    assert (told[1].customers, told[2].customers) == (3, 6)
-    assert told[2].rate == 0.1
+        assert company.states.snapshot(connection, NOW + DAY).rate == 0.1
+
+
+def test_the_portfolio_of_a_day_does_not_change_once_it_has_begun(store: Database) -> None:
+    company = Company(store, settings=IndexSettings(portfolio_customers=2))
+    asked = [NOW + day * DAY + hour * HOUR for day in range(9) for hour in (-12, 0, 11.9)]
+    first: dict[float, tuple[str, int]] = {}
+    for day in range(9):
+        for hour in (-12, -6, 3, 11.9):
+            company.clock.now = NOW + day * DAY + hour * HOUR
+            if day not in (3, 4, 5):  # the service is off
+                company.take(
+                    message(f"m{company.clock.now}", company.clock.now, customer_id=f"c{day}")
+                )
+                company.work()
+            past = [at for at in asked if at <= company.clock.now]
+            found = dict(zip(past, portfolio_on(company, *past), strict=True))
+            assert found == found | first
+            first = found
+    days = ["", *(f"2026-07-0{day}" for day in (2, 3, 4, 4, 4, 4, 8, 9))]
+    assert [day for day, _ in first.values()] == [day for day in days for _ in range(3)]
 
 
 def test_the_index_of_a_past_day_stays_what_it_was(store: Database) -> None:

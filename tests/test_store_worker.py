@@ -10,24 +10,20 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
 from model import Verdict
 from serving import worker
 from serving.scoring import verdict_row
 from serving.store.database import Database
+from serving.store.messages import find_verdicts
 from serving.store.privacy import delete_customer
 from serving.store.queue import MOST_ATTEMPTS, Waiting, claim, finish, hold
 from serving.store.states import States
 from serving.store.tables import customers, messages, states, ticket_events, verdicts
 from tests.helpers import NOW, Clock, FakeScorer, HeldScorer, verdict
 from tests.stores import HOUR, Company, days_ago, message, reply, spoken
-
-
-@pytest.fixture
-def company(store: Database) -> Company:
-    return Company(store)
 
 
 def at_once(*works: Callable[[], object]) -> None:
@@ -482,7 +478,7 @@ def test_old_messages_are_forgotten_once_a_day_and_leave_the_index(store: Databa
     assert [row.id for row in company.rows(messages)] == ["new"]
     assert company.count(verdicts) == 1
     assert company.is_consistent()
-    assert company.kept().language.peak is None
+    assert company.kept().language.peak.amount == 0
     assert company.count(ticket_events) == 1
     assert [alert for alert in company.alerts() if alert not in before] == [("quadrant", "calm")]
 
@@ -517,3 +513,37 @@ def test_a_waiting_message_is_not_forgotten_before_it_was_read(company: Company)
     strict.work()
     assert company.count(messages) == 1
     assert company.rows(states) == []
+
+
+# --- how much is read ---
+
+
+def test_what_is_sent_scored_and_folded_is_found_through_indexes(company: Company) -> None:
+    """A store may hold ten million messages."""
+    if not company.database.is_sqlite:
+        pytest.skip("its plan depends on the data")
+    asked: list[tuple[str, Any]] = []
+
+    def keep(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+            asked.append((statement, parameters))
+
+    event.listen(company.database.engine, "before_cursor_execute", keep)
+    company.take(message("m", ticket_id="t"), reply("r", agent_id="mona"))
+    told = company.take(message("m", ticket_id="t"), message("m2", source="mail"))
+    company.ticket_event("t", "e", "replied", NOW - 9)
+    company.put_ticket("t", opened_at=NOW - 99)
+    company.put_customer(plan="pro")
+    company.rate(3, NOW)
+    company.outcome("renewal", NOW)
+    with company.database.read() as connection:
+        find_verdicts(connection, [told.new[0].key])
+    assert company.worker.score_waiting()
+    assert company.states.bring_up_to_date("c1", NOW)
+    event.remove(company.database.engine, "before_cursor_execute", keep)
+    with company.database.read() as connection:
+        for statement, parameters in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            for step in (row.detail for row in plan):
+                few = any(name in step for name in ("unscored", "sources", "CONSTANT"))
+                assert few or not step.startswith("SCAN"), (step, statement)

@@ -22,6 +22,9 @@ _SAME_COMPLAINT = 0.75
 _SURELY_THE_SAME = 0.9
 """Cosines from which a message on another ticket, or on none, is the complaint that was solved."""
 
+_REFUSAL_DAYS = 3.0
+"""A refusal so long after a message is still its answer."""
+
 _GOOD_OUTCOMES = frozenset({"purchase", "renewal", "upgrade"})
 
 
@@ -48,6 +51,8 @@ class Behaviour(msgspec.Struct):
         last_contact: the last message or opened ticket, caused or not.
         contact_ids: times and ids of the last contacts.
         outcome_at: the last purchase, renewal or upgrade.
+        request: time and id of the customer's last message, where a refusal of work would tell that
+            it asked for such: the company did not cause it, and it is no complaint.
     """
 
     runs: dict[str, Evidence] = msgspec.field(default_factory=dict)
@@ -56,6 +61,7 @@ class Behaviour(msgspec.Struct):
     last_contact: float = float("-inf")
     contact_ids: list[tuple[float, str]] = msgspec.field(default_factory=list)
     outcome_at: float | None = None
+    request: tuple[float, str] | None = None
 
     def receive(self, message: Incoming, service: Service, settings: IndexSettings) -> bool:
         """Take a message in; `service` is as it was before this message.
@@ -72,11 +78,15 @@ class Behaviour(msgspec.Struct):
         self._contact(message.at, message.id, caused, settings)
         excused = caused or fobbed_off
         if message.is_hostile(excused):
-            self._note("hostile_language", message, settings)
+            self._note("hostile_language", message.at, message.id, settings)
         if message.off_channel and not caused:
-            self._note("informal_channel", message, settings)
+            self._note("informal_channel", message.at, message.id, settings)
         if message.out_of_scope and not caused:
-            self._note("scope_creep", message, settings)
+            self._note("scope_creep", message.at, message.id, settings)
+        if caused or message.out_of_scope or message.displeased:
+            self.request = None
+        elif not message.thanks:
+            self.request = message.at, message.id
         return excused
 
     def _discuss(
@@ -92,7 +102,7 @@ class Behaviour(msgspec.Struct):
             if not is_relapse(solved, message.at, settings):
                 # A question without a ticket is rarely the complaint again, however near its words.
                 if not caused and (matter.tickets or not message.asks):
-                    self._note("repetition", message, settings)
+                    self._note("repetition", message.at, message.id, settings)
                 matter.begin_again(message.at)
             elif matter.resolved_at is not None and _complains_again(matter, message, service):
                 service.relapse(message.at, message.id, settings)
@@ -101,7 +111,7 @@ class Behaviour(msgspec.Struct):
         matter.add(message)
         matter.fed = matter.fed or not service.tickets.keys().isdisjoint(matter.tickets)
         if not caused and self._is_unproductive(matter, message.at, settings):
-            self._note("unproductive_discussion", message, settings)
+            self._note("unproductive_discussion", message.at, message.id, settings)
         return caused, matter.is_fobbed_off
 
     def _is_unproductive(self, matter: Matter, at: float, settings: IndexSettings) -> bool:
@@ -121,19 +131,26 @@ class Behaviour(msgspec.Struct):
             self.contacts = [*self.contacts, (day, 1)][-_DAYS:]
         self.contact_ids = [*self.contact_ids, (at, identity)][-_EVIDENCE:]
 
-    def _note(self, sign: str, message: Incoming, settings: IndexSettings) -> None:
+    def _note(self, sign: str, at: float, identity: str, settings: IndexSettings) -> None:
         run = self.runs.get(sign)
-        if run is None or message.at - run.last > settings.sign_gap_days * DAY:
-            run = self.runs[sign] = Evidence(message.at, message.at)
-        if run.count == 0 or message.at - run.last >= _EPISODE_SECONDS:
+        if run is None or at - run.last > settings.sign_gap_days * DAY:
+            run = self.runs[sign] = Evidence(at, at)
+        if run.count == 0 or at - run.last >= _EPISODE_SECONDS:
             run.count += 1
-        run.last = message.at
-        run.recent = [*run.recent, (message.at, message.id)][-_EVIDENCE:]
+        run.last = max(run.last, at)
+        run.recent = [*run.recent, (at, identity)][-_EVIDENCE:]
 
-    def send(self, message: Outgoing) -> None:
-        """A person's answer is taken as one to every matter that waits for it."""
-        if message.person:
-            self._answer(message.at)
+    def send(self, message: Outgoing, settings: IndexSettings) -> None:
+        """A person's answer is taken as one to every matter that waits for it; one that refuses work
+        tells what the customer's last message was.
+        """
+        if not message.person:
+            return
+        self._answer(message.at)
+        if message.refuses and self.request is not None:
+            if message.at - self.request[0] <= _REFUSAL_DAYS * DAY:
+                self._note("scope_creep", *self.request, settings)
+            self.request = None
 
     def _answer(self, at: float) -> None:
         for matter in self.matters:

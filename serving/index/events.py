@@ -19,11 +19,12 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         abuse, threat, accusation: calibrated probabilities.
         labels: those of the three that the model gave.
-        grave: a threat of kind physical or private_data.
+        grave_kind: probability that a threat in it is of kind physical or private_data.
         off_channel, out_of_scope: the model's message signs at their thresholds.
         thanks: a closing thank-you or a bare acknowledgement: it needs no reply and is no complaint.
         asks: it asks or wants something; what does not may be a word in passing while people talk.
         displeased: it is in a bad mood; tells only whether what was solved is solved.
+        takes_back: the customer withdraws his own words and is sorry for them.
         vector: the sentence vector as 256 signed bytes (the unit vector times 127); empty if unknown.
     """
 
@@ -35,13 +36,19 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     threat: float = 0.0
     accusation: float = 0.0
     labels: frozenset[str] = frozenset()
-    grave: bool = False
+    grave_kind: float = 0.0
     off_channel: bool = False
     out_of_scope: bool = False
     thanks: bool = False
     asks: bool = True
     displeased: bool = False
+    takes_back: bool = False
     vector: bytes = b""
+
+    @property
+    def grave(self) -> float:
+        """Probability of a grave threat."""
+        return self.threat * self.grave_kind
 
     @property
     def is_insult(self) -> bool:
@@ -54,13 +61,19 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to the customer; `person` is False for bots and automatic acknowledgements."""
+    """A message to the customer.
+
+    Attributes:
+        person: False for bots and automatic acknowledgements.
+        refuses: it refuses work that the product does not include.
+    """
 
     at: float
     id: str
     channel: str = ""
     ticket: str | None = None
     person: bool = True
+    refuses: bool = False
 
 
 class TicketChange(msgspec.Struct, frozen=True, kw_only=True):

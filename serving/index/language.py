@@ -11,10 +11,19 @@ from serving.index.events import Incoming
 from serving.index.settings import DAY, IndexSettings
 
 _EVIDENCE = 24
-_THREATS = 8
+_THREATS = 24
 _FEW = 2.0
 _ONE_THREAT_SECONDS = 6 * 3_600.0
 """Threats so close to each other are one threat in several lines."""
+
+_TAKEN_BACK_DAYS = 7.0
+"""So long after a threat words can take it back."""
+
+_LEAST_THREAT = 0.5
+"""Probability from which a message may be the first of two threats."""
+
+_DOUBT = 0.15
+"""So far below `grave_probability` a grave event adds nothing yet, so far above it all it can."""
 
 
 class Hostile(msgspec.Struct, frozen=True):
@@ -26,11 +35,28 @@ class Hostile(msgspec.Struct, frozen=True):
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """The worst message so far, as of `at`."""
+    """The message whose worth was highest, as of `at`."""
+
+    at: float = 0.0
+    id: str = ""
+    amount: float = 0.0
+
+    def read(self, at: float, half_life_days: float) -> Peak:
+        """What is left of it."""
+        return Peak(at, self.id, decayed(self.amount, at - self.at, half_life_days))
+
+    def raised(self, other: Peak, half_life_days: float) -> Peak:
+        """The higher one at the time of `other`, which is not before this one's."""
+        return other if other.amount > self.read(other.at, half_life_days).amount else self
+
+
+class Threat(msgspec.Struct, frozen=True):
+    """One threat; `grave` when it was a grave event alone."""
 
     at: float
     id: str
-    amount: float
+    probability: float
+    grave: bool
 
 
 class Language(msgspec.Struct):
@@ -41,9 +67,10 @@ class Language(msgspec.Struct):
         severity: sum of their severities.
         recent: the same with a short half-life.
         hostile: number of messages with a label; an accusation under the company's fault has none.
-        peak: the message whose forgetting worth is highest.
+        peak, grave_peak: the worst insult or threat, and the gravest event; that is forgotten more
+            slowly.
         grave_at, grave_ids: the last grave event and its messages.
-        threats: times and ids of the last threats.
+        threats: the last ones that were not taken back.
         evidence: the last messages with a severity above 0.
     """
 
@@ -51,10 +78,11 @@ class Language(msgspec.Struct):
     severity: Sum = msgspec.field(default_factory=Sum)
     recent: Sum = msgspec.field(default_factory=Sum)
     hostile: Sum = msgspec.field(default_factory=Sum)
-    peak: Peak | None = None
+    peak: Peak = Peak()
+    grave_peak: Peak = Peak()
     grave_at: float | None = None
     grave_ids: list[str] = msgspec.field(default_factory=list)
-    threats: list[tuple[float, str]] = msgspec.field(default_factory=list)
+    threats: list[Threat] = msgspec.field(default_factory=list)
     evidence: list[Hostile] = msgspec.field(default_factory=list)
 
     def apply(self, message: Incoming, at_fault: bool, settings: IndexSettings) -> None:
@@ -68,36 +96,53 @@ class Language(msgspec.Struct):
         if severity > 0:
             self.evidence.append(Hostile(message.at, message.id, severity))
             del self.evidence[:-_EVIDENCE]
-        if message.threat >= settings.threat_probability or "threat" in message.labels:
-            self._threat(message, settings)
-        self._raise_peak(message, settings)
+        if message.takes_back:
+            self._take_back(message.at)
+        self._raise_peaks(message, self._threat(message, settings), settings)
 
-    def _threat(self, message: Incoming, settings: IndexSettings) -> None:
+    def _take_back(self, at: float) -> None:
+        """Recent threats count no more as the first of two, unless one was grave alone."""
+        since = at - _TAKEN_BACK_DAYS * DAY
+        self.threats = [t for t in self.threats if t.grave or t.at < since]
+
+    def _threat(self, message: Incoming, settings: IndexSettings) -> float:
+        """Note a threat; the probability (0 to 1) of a grave event, which is a threat of a grave kind
+        or a second one of any kind.
+        """
         since = message.at - settings.grave_days * DAY
-        earlier = [i for at, i in self.threats if since <= at < message.at - _ONE_THREAT_SECONDS]
-        if message.grave or earlier:
+        earlier = [t for t in self.threats if since <= t.at < message.at - _ONE_THREAT_SECONDS]
+        first = max(earlier, key=lambda t: t.probability, default=None)
+        both = first.probability * message.threat if first else 0.0
+        alone = message.grave >= settings.grave_probability
+        if alone or both >= settings.grave_probability:
             self.grave_at = message.at
-            self.grave_ids = [message.id] if message.grave else [*earlier, message.id]
-        self.threats.append((message.at, message.id))
-        del self.threats[:-_THREATS]
+            self.grave_ids = [first.id, message.id] if first and not alone else [message.id]
+        if message.threat >= _LEAST_THREAT:
+            self.threats.append(Threat(message.at, message.id, message.threat, alone))
+            del self.threats[:-_THREATS]
+        return max(message.grave, both)
 
-    def _raise_peak(self, message: Incoming, settings: IndexSettings) -> None:
-        amount = max(
+    def _raise_peaks(self, message: Incoming, grave: float, settings: IndexSettings) -> None:
+        """`grave`: probability of a grave event."""
+        worst = max(
             settings.threat_peak * soft(message.threat, settings),
             settings.abuse_peak * soft(message.abuse, settings),
-            settings.grave_peak if self.grave_at == message.at else 0.0,
         )
-        if amount > self.peak_at(message.at, settings):
-            self.peak = Peak(message.at, message.id, amount)
+        doubtful = settings.grave_probability - _DOUBT
+        worth = settings.grave_peak * min(1.0, max(0.0, (grave - doubtful) / (2 * _DOUBT)))
+        at, identity = message.at, message.id
+        self.peak = self.peak.raised(Peak(at, identity, worst), settings.peak_half_life_days)
+        self.grave_peak = self.grave_peak.raised(
+            Peak(at, identity, worth), settings.grave_half_life_days
+        )
 
-    def peak_at(self, at: float, settings: IndexSettings) -> float:
-        """What the worst message is still worth, 0 to 1."""
-        if self.peak is None:
-            return 0.0
-        half_life = settings.peak_half_life_days
-        if self.peak.amount >= settings.grave_peak:
-            half_life = settings.grave_half_life_days
-        return decayed(self.peak.amount, at - self.peak.at, half_life)
+    def peak_at(self, at: float, settings: IndexSettings) -> Peak:
+        """The worst message, and what it is still worth, 0 to 1."""
+        return max(
+            self.peak.read(at, settings.peak_half_life_days),
+            self.grave_peak.read(at, settings.grave_half_life_days),
+            key=lambda peak: peak.amount,
+        )
 
     def intensification_at(self, at: float, settings: IndexSettings) -> float:
         """0 for one or two hostile messages, towards 1 for many within days of each other.

@@ -112,8 +112,8 @@ def _other_loads(
     state: State, at: float, settings: IndexSettings, signs: Iterable[Sign]
 ) -> Iterator[tuple[str, float, tuple[str, ...]]]:
     language = state.language
-    peak_ids = (language.peak.id,) if language.peak else ()
-    yield "peak", load(language.peak_at(at, settings)), peak_ids
+    peak = language.peak_at(at, settings)
+    yield "peak", load(peak.amount), (peak.id,)
     close = settings.intensification_weight * language.intensification_at(at, settings)
     recent = tuple(e.id for e in language.evidence if at - e.at <= 14 * DAY)
     yield "intensification", load(close), recent

@@ -61,7 +61,8 @@ class IndexSettings(BaseModel):
         default=0.65,
         ge=0,
         le=1,
-        description="What one grave threat alone adds at once (0.65 gives an index of 65).",
+        description="What one grave threat alone adds at once (0.65 gives an index of 65) when it is"
+        " sure; less when it is doubtful.",
     )
     grave_half_life_days: float = Field(
         default=120.0,
@@ -249,12 +250,12 @@ class IndexSettings(BaseModel):
         description="A second threat within so many days is grave; so long after a grave event a"
         " separation may be prepared.",
     )
-    threat_probability: float = Field(
-        default=0.6,
+    grave_probability: float = Field(
+        default=0.75,
         gt=0,
         le=1,
-        description="A message counts as one of two threats from this probability on; a single grave"
-        " threat needs the model's own label.",
+        description="An event is grave from this probability of a threat of kind physical or"
+        " private_data, or of two threats, on. Up to 0.15 more or less it adds more or less.",
     )
     separation_signs: int = Field(
         default=3, ge=1, le=6, description="Signs that must stand together."

@@ -21,6 +21,10 @@ from serving.index.language import Language
 from serving.index.service import Service
 from serving.index.settings import IndexSettings
 
+LOGIC = 1
+"""Raise it with every change after which the same events give another state, though its fields and the
+settings are as before: kept states are then folded anew at the next start."""
+
 
 class State(msgspec.Struct):
     """All that is known of a customer after the events up to `at`.
@@ -56,7 +60,7 @@ class State(msgspec.Struct):
             case Incoming():
                 self._receive(event, settings)
             case Outgoing():
-                self.behaviour.send(event)
+                self.behaviour.send(event, settings)
                 self.service.send(event, settings)
             case TicketChange():
                 self.behaviour.change(event, self.service, settings)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from serving.access import allow
 from serving.routes.answers import leave_trace
-from serving.routes.intake import Id
+from serving.routes.bodies import Id
 from serving.services import services_of
 from serving.store.alerts import list_alerts
 

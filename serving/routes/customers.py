@@ -21,11 +21,12 @@ from serving.index.signs import Sign
 from serving.index.state import State
 from serving.openapi import ErrorAnswer, error_documentation
 from serving.routes.answers import json_answer, leave_trace
+from serving.routes.bodies import Id, clean, unprocessable
 from serving.routes.cursors import bad_cursor, decode, encode
 from serving.routes.decisions import require_customer
-from serving.routes.intake import Id, clean, unprocessable
 from serving.services import Services, services_of
 from serving.store import reads, timeline
+from serving.store.customers import BEGINNING
 from serving.store.history import load_events
 from serving.times import TimeError, maybe_wire_time, read_time, wire_time
 
@@ -200,7 +201,7 @@ def _trend(
 ) -> float | None:
     """Points by which the index rose; None when nothing had happened so many days before."""
     state, before = reading_at(services, connection, customer, reading.at - days * DAY)
-    return round(reading.index - before.index, 2) if state.events else None
+    return round(reading.index - before.index, 2) if state.at > BEGINNING else None
 
 
 def _money(row: Row[Any], state: State, minutes: float | None) -> tuple[Money, Facts]:

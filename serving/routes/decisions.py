@@ -13,10 +13,11 @@ from serving.access import allow
 from serving.errors import ApiError, Code
 from serving.index.ladder import STEPS
 from serving.openapi import body_documentation
-from serving.routes.intake import MOST_NOTE, Body, Id, Name, OwnId, Time, read_body, write
+from serving.routes.bodies import MOST_NOTE, Body, Id, Name, OwnId, Time, read_body, write
 from serving.services import Services
 from serving.store.audit import record
-from serving.store.intake import add_decision, lock_customers
+from serving.store.customers import lock_customers
+from serving.store.feeds import add_decision
 from serving.store.tables import customers
 
 router = APIRouter(tags=["decisions"], dependencies=[Depends(allow("review"))])

@@ -16,8 +16,8 @@ from serving.index import words
 from serving.index.words import Language
 from serving.openapi import error_documentation
 from serving.routes.answers import json_answer, leave_trace
+from serving.routes.bodies import Id
 from serving.routes.customers import describe
-from serving.routes.intake import Id
 from serving.services import services_of
 
 # What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.

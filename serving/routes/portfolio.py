@@ -10,8 +10,8 @@ from model.manifest import BALANCED
 from serving.access import allow
 from serving.index.settings import DAY
 from serving.routes.answers import leave_trace
+from serving.routes.bodies import MOST_AMOUNT
 from serving.routes.customers import QUERY_ERRORS, Language
-from serving.routes.intake import MOST_AMOUNT
 from serving.services import Services, services_of
 from serving.store import lost, portfolio
 from serving.times import maybe_wire_time, wire_time

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from serving.access import allow
 from serving.routes.answers import json_answer, leave_trace
+from serving.routes.bodies import Id
 from serving.routes.decisions import require_customer, unknown_customer
-from serving.routes.intake import Id
 from serving.services import services_of
 from serving.store.audit import record
 from serving.store.privacy import delete_customer, export_customer

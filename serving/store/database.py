@@ -16,6 +16,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MILLISECONDS = 30_000
+KEYS_A_QUERY = 500
+"""So many keys are looked up at once."""
+
 _MIGRATION_LOCK = 0x62_74_78
 """Held on PostgreSQL by the process that migrates."""
 

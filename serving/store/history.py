@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, select
+from sqlalchemy import Connection, Row, Select, select
 
 from serving.index.events import (
     Event,
@@ -15,7 +15,6 @@ from serving.index.events import (
     Outgoing,
     Profile,
     Rating,
-    TicketChange,
 )
 from serving.index.state import order
 from serving.store.tables import (
@@ -24,21 +23,28 @@ from serving.store.tables import (
     profiles,
     ratings,
     sources,
-    ticket_events,
     tickets,
     verdicts,
 )
+from serving.store.told import FirstReplies, read_told
 
 _DISPLEASED = 0.5
+_GRAVE_KINDS = ("physical", "private_data")
 
 
 def load_events(
     connection: Connection, customer: str, after: float, up_to: float = float("inf")
 ) -> list[Event]:
-    """All scored events of a customer with `after` < time <= `up_to`, in order."""
+    """All scored events of a customer with `after` < time <= `up_to`, in order.
+
+    Tickets that were last changed before `after` are not looked at, however many there are.
+    """
+    told = read_told(
+        connection, tickets.c.customer_id == customer, *_within(tickets.c.last_at, after)
+    ).values()
     found = [
-        *_messages(connection, customer, after, up_to),
-        *_tickets(connection, customer, after, up_to),
+        *_messages(connection, customer, after, up_to, FirstReplies(told)),
+        *(change for one in told for change in one.changes if after < change.at <= up_to),
         *_others(connection, customer, after, up_to),
     ]
     return order(found)
@@ -54,7 +60,12 @@ def _within(column: Any, after: float, up_to: float = float("inf")) -> Any:
     return bounds
 
 
-def _messages(connection: Connection, customer: str, after: float, up_to: float) -> Iterator[Event]:
+def _messages(
+    connection: Connection, customer: str, after: float, up_to: float, replies: FirstReplies
+) -> Iterator[Event]:
+    """Messages. One without an agent counts as a person's where its source names none, and no ticket
+    tells that the first reply came later.
+    """
     bots = set(connection.scalars(select(sources.c.name).where(sources.c.names_agents)))
     query = (
         select(
@@ -65,6 +76,7 @@ def _messages(connection: Connection, customer: str, after: float, up_to: float)
             messages.c.sent_at,
             messages.c.ticket_id,
             messages.c.agent_id,
+            messages.c.refuses,
             verdicts,
         )
         .outerjoin(verdicts, verdicts.c.seq == messages.c.seq)
@@ -76,20 +88,25 @@ def _messages(connection: Connection, customer: str, after: float, up_to: float)
     )
     for row in connection.execute(query):
         if row.direction == "in":
-            yield _incoming(row)
+            yield incoming(row)
         else:
-            person = row.agent_id is not None or row.source not in bots
+            person = row.agent_id is not None or (
+                row.source not in bots and not replies.come_after(row.ticket_id, row.sent_at)
+            )
             yield Outgoing(
                 at=row.sent_at,
                 id=row.id,
                 channel=row.channel,
                 ticket=row.ticket_id,
                 person=person,
+                refuses=row.refuses,
             )
 
 
-def _incoming(row: Row[Any]) -> Incoming:
-    """A message that the model could not read counts as one without a word of hostility."""
+def incoming(row: Any) -> Incoming:
+    """The event of a row of `messages` with the columns of its row of `verdicts`, if there is one: a
+    message that the model could not read counts as one without a word of hostility.
+    """
     place = {
         "at": row.sent_at,
         "id": row.id,
@@ -103,55 +120,15 @@ def _incoming(row: Row[Any]) -> Incoming:
         **place,
         **verdict["scores"],
         labels=frozenset(verdict["labels"]),
-        grave=row.grave,
+        grave_kind=max(verdict["threat_kind"][kind] for kind in _GRAVE_KINDS),
         off_channel=row.off_channel,
         out_of_scope=row.out_of_scope,
         thanks=row.thanks,
         asks=row.asks,
         displeased=verdict["sentiment"]["negative"] >= _DISPLEASED,
+        takes_back=row.takes_back,
         vector=row.vector,
     )
-
-
-def _tickets(connection: Connection, customer: str, after: float, up_to: float) -> Iterator[Event]:
-    """Events of the customer's tickets. A ticket without events is read from its record.
-
-    Tickets whose last event is known already are not looked at, however many there are.
-    """
-    of_customer = tickets.c.customer_id == customer, *_within(tickets.c.last_at, after)
-    told = (
-        select(ticket_events.c.at, ticket_events.c.ticket_id, ticket_events.c.type)
-        .join_from(tickets, ticket_events, tickets.c.id == ticket_events.c.ticket_id)
-        .where(*of_customer, *_within(ticket_events.c.at, after, up_to))
-    )
-    for row in connection.execute(told):
-        yield TicketChange(at=row.at, ticket=row.ticket_id, type=row.type)
-    bare = ~exists().where(ticket_events.c.ticket_id == tickets.c.id)
-    for row in connection.execute(select(tickets).where(*of_customer, bare)):
-        yield from (e for e in record_events(row) if after < e.at <= up_to)
-
-
-def record_events(record: Any) -> list[TicketChange]:
-    """What a bare ticket record tells: counts without a time are dated at its last change."""
-    times = {
-        "opened": record.opened_at,
-        "replied": record.first_reply_at,
-        "resolved": record.resolved_at,
-    }
-    known = [at for at in times.values() if at is not None]
-    last = max(known, default=record.updated_at)
-    found = [
-        TicketChange(at=at, ticket=record.id, type=kind)
-        for kind, at in times.items()
-        if at is not None
-    ]
-    counts = {"handed_over": record.handoffs, "reopened": record.reopened}
-    found += [
-        TicketChange(at=last, ticket=record.id, type=kind, count=count)
-        for kind, count in counts.items()
-        if count
-    ]
-    return found
 
 
 def _others(connection: Connection, customer: str, after: float, up_to: float) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, select, update
 
 from serving.store.audit import trail
-from serving.store.intake import BEGINNING, lock_customers
+from serving.store.customers import BEGINNING, lock_customers
 from serving.store.tables import (
     alerts,
     checkpoints,

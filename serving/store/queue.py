@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select, update
 
 from serving.store.database import Database
-from serving.store.intake import hash_text
+from serving.store.messages import hash_text
 from serving.store.tables import messages, verdicts
 
 _TOGETHER = 2

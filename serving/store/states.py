@@ -20,13 +20,13 @@ from sqlalchemy import Connection, Row, delete, exists, func, select, update
 from serving.index.alerts import Standing, changes, standing_of
 from serving.index.portfolio import Member, Snapshot, take_snapshot
 from serving.index.reading import Reading, read
-from serving.index.settings import IndexSettings
+from serving.index.settings import DAY, IndexSettings
 from serving.index.signs import contacts_in_window
-from serving.index.state import State, fold, pack, unpack
+from serving.index.state import LOGIC, State, fold, pack, unpack
 from serving.store.alerts import add_alerts
+from serving.store.customers import BEGINNING, lock_customers, touch
 from serving.store.database import Database
 from serving.store.history import load_events
-from serving.store.intake import BEGINNING, lock_customers, touch
 from serving.store.tables import (
     checkpoints,
     customers,
@@ -39,6 +39,7 @@ from serving.store.tables import (
 log = logging.getLogger(__name__)
 
 EVENTS_A_CHECKPOINT = 128
+_SNAPSHOT_SECONDS = 3_600.0
 _FINGERPRINT = "index settings"
 
 
@@ -68,14 +69,15 @@ class States:
     def __init__(self, database: Database, settings: IndexSettings) -> None:
         self._database = database
         self._settings = settings
+        self._snapshot_at = float("-inf")
 
     def check_settings(self) -> None:
         """Mark every state for a new fold when it was made with other settings, or by a version of
-        brandtox whose states hold other things.
+        brandtox whose states hold other things, or that folds them otherwise.
         """
         values = {name: getattr(self._settings, name) for name in IndexSettings.model_fields}
         shape = hashlib.sha256(msgspec.json.encode(msgspec.json.schema(State)))
-        own = json.dumps(values | {"state": shape.hexdigest()})
+        own = json.dumps(values | {"state": shape.hexdigest(), "logic": LOGIC})
         with self._database.begin() as connection:
             kept = connection.scalar(select(facts.c.value).where(facts.c.name == _FINGERPRINT))
             if kept == own:
@@ -218,7 +220,10 @@ class States:
         return fold(load_events(connection, customer, kept.at, at), self._settings, kept)
 
     def snapshot(self, connection: Connection, at: float) -> Snapshot:
-        """The portfolio of the instant's day, or of the last day before it that has one."""
+        """The portfolio against which customers are seen on the instant's day (UTC): as it stood at the
+        end of the day before, or of the last one before that on which the service ran; the shipped
+        figures up to the first such day. No later snapshot changes it.
+        """
         query = (
             select(snapshots.c.body)
             .where(snapshots.c.day <= day_of(at))
@@ -229,15 +234,18 @@ class States:
         return msgspec.json.decode(body, type=Snapshot) if body else Snapshot()
 
     def take_snapshot(self, now: float) -> None:
-        """Keep today's portfolio, once: it is not changed afterwards, so that a past reading stays."""
-        day = day_of(now)
+        """Keep the portfolio as tomorrow's, anew every hour. Once its day has begun it is not changed, so
+        that what is asked about that day again is answered as before.
+        """
+        if now - self._snapshot_at < _SNAPSHOT_SECONDS:
+            return
+        day = day_of(now + DAY)
         with self._database.read() as connection:
-            if connection.scalar(select(snapshots.c.day).where(snapshots.c.day == day)):
-                return
             taken = take_snapshot(day, self._members(connection), self._settings)
-        body = msgspec.json.encode(taken).decode()
+        row = {"day": day, "body": msgspec.json.encode(taken).decode()}
         with self._database.begin() as connection:
-            self._database.insert_new(connection, snapshots, [{"day": day, "body": body}])
+            self._database.upsert(connection, snapshots, [row])
+        self._snapshot_at = now
 
     def _members(self, connection: Connection) -> Iterator[Member]:
         query = select(
@@ -248,7 +256,7 @@ class States:
             customers.c.monthly_value,
         ).join(customers, customers.c.id == states.c.customer_id)
         for row in connection.execute(query):
-            yield Member(**row._mapping)
+            yield Member(*row)
 
     def refresh(self, now: float, older_than: float, limit: int) -> int:
         """Read anew up to `limit` states whose figures for lists are older than an instant.

@@ -88,6 +88,7 @@ messages = Table(
     Column("agent_id", String),
     Column("text", Text),  # null once it is not kept any more
     Column("text_hash", String, nullable=False),  # SHA-256, hex
+    Column("refuses", Boolean, nullable=False),  # outgoing: work outside the product is refused
     Column("scored", Boolean, nullable=False),  # true from the start for outgoing ones
     Column("claimed_until", Double),  # a scorer works on it; when past, another may take it
     Column("attempts", Integer, nullable=False, default=0),  # how often a scorer has taken it
@@ -126,11 +127,11 @@ verdicts = Table(
     Column("seq", _Serial, ForeignKey("messages.seq", ondelete="CASCADE"), primary_key=True),
     Column("model", String, nullable=False),
     Column("verdict", Text, nullable=False),  # JSON as on the wire, without the id
-    Column("grave", Boolean, nullable=False),
     Column("off_channel", Boolean, nullable=False),
     Column("out_of_scope", Boolean, nullable=False),
     Column("thanks", Boolean, nullable=False),
     Column("asks", Boolean, nullable=False),
+    Column("takes_back", Boolean, nullable=False),
     Column("vector", LargeBinary, nullable=False),  # 256 signed bytes
 )
 
@@ -245,7 +246,6 @@ states = Table(
     "states",
     metadata,
     _customer(primary_key=True),
-    Column("state", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),  # of the last event that it knows
     # The reading as of the last refresh, for lists and the portfolio.
     Column("refreshed_at", Double, nullable=False),
@@ -257,7 +257,9 @@ states = Table(
     Column("grave_at", Double),
     Column("rate", Double, nullable=False),  # hostile language, 0 to 1
     Column("contacts", Double, nullable=False),  # in the volume window
-    # Filters are read from the index: SQLite finds what lies behind `state` in a row slowly.
+    # At the end: SQLite finds what lies behind something large in a row slowly.
+    Column("state", LargeBinary, nullable=False),
+    # Lists are read and filtered from the index alone.
     Index(None, "index_value", "customer_id", "pain", "quadrant", "signs"),
     Index(None, "pain", "customer_id", "index_value", "quadrant", "signs"),
     Index(None, "quadrant", "index_value", "customer_id"),
@@ -275,7 +277,7 @@ checkpoints = Table(
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("day", String, primary_key=True),  # ISO date, UTC
+    Column("day", String, primary_key=True),  # ISO date, UTC, of the day on which it is used
     Column("body", Text, nullable=False),
 )
 

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Table, func, select
 
-from serving.index.events import Event
+from serving.index.events import Event, TicketChange
 from serving.index.portfolio import Snapshot
 from serving.index.reading import Reading, read
 from serving.index.settings import DAY, IndexSettings
 from serving.index.state import State
-from serving.store.history import record_events
+from serving.store.customers import BEGINNING
 from serving.store.states import day_of
 from serving.store.tables import (
     decisions,
@@ -28,6 +28,7 @@ from serving.store.tables import (
     tickets,
     verdicts,
 )
+from serving.store.told import read_told
 
 DAILY = 180
 """Up to so many days the line has a point a day, above it one a week."""
@@ -110,37 +111,34 @@ _profiles = _of(profiles, "profile", "plan", "usage_volume", "monthly_value")
 def _ticket_changes(
     connection: Connection, customer: str, start: float, end: float, most: int
 ) -> tuple[list[Happening], int]:
-    """Events of the customer's tickets; a ticket without any is read from its record."""
+    """Events of the customer's tickets, and what their records tell beyond them."""
+    of_customer = tickets.c.customer_id == customer
     query = (
         select(ticket_events)
         .join(tickets, tickets.c.id == ticket_events.c.ticket_id)
-        .where(tickets.c.customer_id == customer)
+        .where(of_customer)
     )
     fields = ("ticket_id", "type", "agent_id", "minutes")
-    told: set[str] = set()
-    found: list[Happening] = []
-    for row in connection.execute(query):
-        told.add(row.ticket_id)
-        place = {"at": row.at, "kind": "ticket", "count": 1}
-        found.append(place | {name: getattr(row, name) for name in fields})
-    for row in connection.execute(select(tickets).where(tickets.c.customer_id == customer)):
-        if row.id not in told:
-            found += _from_record(row)
+    found: list[Happening] = [
+        {"at": row.at, "kind": "ticket", "count": 1} | {name: getattr(row, name) for name in fields}
+        for row in connection.execute(query)
+    ]
+    for told in read_told(connection, of_customer).values():
+        found += map(_from_record, told.record)
     found = sorted((h for h in found if start < h["at"] <= end), key=lambda h: -h["at"])
     return found[:most], len(found)
 
 
-def _from_record(record: Any) -> Iterator[Happening]:
-    for change in record_events(record):
-        yield {
-            "at": change.at,
-            "kind": "ticket",
-            "count": change.count,
-            "ticket_id": change.ticket,
-            "type": change.type,
-            "agent_id": None,
-            "minutes": None,
-        }
+def _from_record(change: TicketChange) -> Happening:
+    return {
+        "at": change.at,
+        "kind": "ticket",
+        "count": change.count,
+        "ticket_id": change.ticket,
+        "type": change.type,
+        "agent_id": None,
+        "minutes": None,
+    }
 
 
 def instants(start: float, end: float) -> list[float]:
@@ -161,7 +159,7 @@ def line(
     settings: IndexSettings,
     days: Snapshots,
 ) -> Iterator[Reading]:
-    """Readings at rising instants, folding each event once; none before the first event.
+    """Readings at rising instants, folding each event once; none before the first event that has a date.
 
     `state` is from before the events, which are in order; it is changed.
     """
@@ -171,7 +169,7 @@ def line(
         while event is not None and event.at <= instant:
             state.apply(event, settings)
             event = next(waiting, None)
-        if state.events:
+        if state.at > BEGINNING:
             yield read(state, instant, settings, days.at(instant))
 
 

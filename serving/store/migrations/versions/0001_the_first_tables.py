@@ -169,6 +169,7 @@ def upgrade() -> None:
         sa.Column("agent_id", sa.String(), nullable=True),
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("text_hash", sa.String(), nullable=False),
+        sa.Column("refuses", sa.Boolean(), nullable=False),
         sa.Column("scored", sa.Boolean(), nullable=False),
         sa.Column("claimed_until", sa.Double(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -285,7 +286,6 @@ def upgrade() -> None:
     op.create_table(
         "states",
         sa.Column("customer_id", sa.String(), nullable=False),
-        sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("refreshed_at", sa.Double(), nullable=False),
         sa.Column("index_value", sa.Double(), nullable=False),
@@ -296,6 +296,7 @@ def upgrade() -> None:
         sa.Column("grave_at", sa.Double(), nullable=True),
         sa.Column("rate", sa.Double(), nullable=False),
         sa.Column("contacts", sa.Double(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["customers.id"],
@@ -387,11 +388,11 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("grave", sa.Boolean(), nullable=False),
         sa.Column("off_channel", sa.Boolean(), nullable=False),
         sa.Column("out_of_scope", sa.Boolean(), nullable=False),
         sa.Column("thanks", sa.Boolean(), nullable=False),
         sa.Column("asks", sa.Boolean(), nullable=False),
+        sa.Column("takes_back", sa.Boolean(), nullable=False),
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["seq"], ["messages.seq"], name=op.f("fk_verdicts_seq"), ondelete="CASCADE"

@@ -1,0 +1,65 @@
+"""What GET /models says of the model that is loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model import Classifier
+from model.manifest import MANIFEST
+from tests.conftest import OpenClient
+from tests.helpers import FakeScorer, Json, changed_folder
+
+
+async def models_of(client: httpx.AsyncClient) -> list[Json]:
+    answer = await client.get("/models")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"models"}
+    found: list[Json] = answer.json()["models"]
+    return found
+
+
+async def test_the_model_says_what_its_manifest_says(
+    open_client: OpenClient, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"created": "2026-05-04", "base": "bundled", "metrics": {"written": {"rows": 3}}}
+    folder = changed_folder(model_folder, tmp_path / "model", **told)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    monkeypatch.setenv("BRANDTOX_MODEL", str(folder))
+    async with open_client(Classifier.load(folder, threads=1)) as client:
+        (model,) = await models_of(client)
+        verdicts = (await client.post("/classify", json={"text": "a"})).json()["verdicts"]
+    size = sum((folder / name).stat().st_size for name in manifest["files"])
+    assert model == told | {
+        "model": verdicts[0]["model"],
+        "active": True,
+        "size_bytes": size,
+        "thresholds": manifest["thresholds"],
+    }
+
+
+async def test_a_model_whose_files_are_gone_is_still_told(
+    open_client: OpenClient, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = changed_folder(model_folder, tmp_path / "model")
+    monkeypatch.setenv("BRANDTOX_MODEL", str(folder))
+    async with open_client(Classifier.load(folder, threads=1)) as client:
+        shutil.rmtree(folder)
+        (model,) = await models_of(client)
+    assert (model["model"], model["size_bytes"]) == ("tiny-1", None)
+    assert (model["created"], model["base"]) == (None, None)
+
+
+async def test_a_model_without_a_manifest_has_a_version(open_client: OpenClient) -> None:
+    async with open_client(FakeScorer()) as client:
+        (model,) = await models_of(client)
+    assert (model["model"], model["active"], model["thresholds"]) == ("fake", True, {})
+
+
+async def test_the_documentation_has_an_example_that_fits(client: httpx.AsyncClient) -> None:
+    schema = (await client.get("/openapi.json")).json()["components"]["schemas"]["ModelAnswer"]
+    assert set(schema["examples"][0]) == set(schema["properties"]) == set(schema["required"])
