@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from model import Classifier, ModelError
 from serving.access import needs_keys
 from serving.app import create_app
+from serving.archives.command import score
 from serving.lines import classify_lines
 from serving.options import GroupedCommand, with_settings
 from serving.services import webhook_of
@@ -156,6 +157,7 @@ def classify(file: io.BufferedIOBase, settings: Settings) -> None:
         sys.exit(1)
 
 
+main.add_command(score)
 
 
 @main.group()

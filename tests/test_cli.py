@@ -65,7 +65,7 @@ def test_the_commands_are_listed() -> None:
     result = run("--help")
     assert result.exit_code == 0
     listed = re.findall(r"^  (\w+)  ", result.stdout.split("Commands:")[1], re.MULTILINE)
-    assert listed == ["classify", "evaluate", "keys", "release", "serve", "train"]
+    assert listed == ["classify", "evaluate", "keys", "release", "score", "serve", "train"]
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

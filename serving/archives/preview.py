@@ -1,0 +1,196 @@
+"""What was understood of archives, in words for a terminal: to be checked before a long run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from serving.archives.columns import BY_CONTENT, TOLD, may_tell_direction
+from serving.archives.meaning import identity
+from serving.archives.moments import DMY, MDY, Moments
+from serving.archives.pipeline import Reading
+from serving.archives.row import Message, Row
+from serving.times import wire_time
+
+_ROWS = 1_000
+_EXAMPLES = 3
+_CUT = 60
+_VALUES = 5
+_FORMATS = {
+    "csv": "CSV",
+    "tsv": "TSV",
+    "jsonl": "JSON lines",
+    "json": "JSON",
+    "parquet": "Parquet",
+    "excel": "Excel",
+    "whatsapp": "WhatsApp",
+    "zendesk": "Zendesk",
+    "chatwoot": "Chatwoot",
+}
+_ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
+_ORDER_BY = {
+    "told": "as told",
+    "found": "a number above 12 proves it",
+    "others": "as in the other files",
+    "default": "no date proves it; --date-order mdy reads the month first",
+}
+_FOUND_BY = {TOLD: "told", BY_CONTENT: "by its content: the most words that vary"}
+_MISSING = {
+    "customer": "No column of customers: there will be no ranking of customers (--column customer=NAME).",
+    "sent_at": "No column of times: there will be no index, and no figures over time (--column sent_at=NAME).",
+    "direction": "No column of directions: every message is taken as a customer's"
+    " (--column direction=NAME).",
+}
+
+
+def preview(readings: Sequence[Reading]) -> str:
+    """Format, columns, times, examples, and what cannot be computed and how to mend it.
+
+    Archives that are understood alike are told together, by the first of them.
+    """
+    return "\n\n".join(
+        "\n".join(_Archive(group[0], len(group) - 1).told()) for group in _alike(readings)
+    )
+
+
+def brief(readings: Sequence[Reading]) -> str:
+    """The same in a line for each kind of archive, and what cannot be computed."""
+    return "\n".join(
+        line for group in _alike(readings) for line in _Archive(group[0], len(group) - 1).in_short()
+    )
+
+
+def _alike(readings: Sequence[Reading]) -> Collection[list[Reading]]:
+    """Archives of one format whose columns mean the same."""
+    groups: dict[str, list[Reading]] = {}
+    for reading in readings:
+        groups.setdefault(f"{reading.archive.format} {reading.meaning}", []).append(reading)
+    return groups.values()
+
+
+class _Archive:
+    """The first rows of an archive, and what they mean."""
+
+    def __init__(self, reading: Reading, others: int) -> None:
+        self._archive = reading.archive
+        self._meaning = reading.meaning
+        self._others = others
+        self._rows = list(islice(reading.archive.rows(), _ROWS))
+        self._messages = [reading.meaning.message(row) for row in self._rows]
+
+    def told(self) -> Iterator[str]:
+        yield self._heading()
+        yield from (f"  {role:<9}  {told}" for role, told in self._columns().items())
+        if unused := self._unused():
+            yield f"  not used   {_some(unused)}"
+        yield from (f"  {line}" for line in self._examples())
+        yield from (f"  ! {line}" for line in self._warnings())
+
+    def in_short(self) -> Iterator[str]:
+        columns = (
+            f"{role}: {found.column}{' (by its content)' * (found.by == BY_CONTENT)}"
+            for role, found in self._meaning.columns.items()
+        )
+        yield "; ".join([self._heading(), *columns])
+        yield from (f"  ! {line}" for line in self._warnings())
+
+    def _heading(self) -> str:
+        others = f" and {self._others:,} more like it" if self._others else ""
+        kind = _FORMATS.get(self._archive.format, self._archive.format)
+        return (
+            f"{self._archive.source.name}{others}: {', '.join([kind, *self._archive.understood])}"
+        )
+
+    def _columns(self) -> dict[str, str]:
+        """What is told of each role that has a column."""
+        found = {
+            role: f"{column.column} ({_FOUND_BY.get(column.by, 'by its name')})"
+            for role, column in self._meaning.columns.items()
+        }
+        if "sent_at" in found:
+            hour = self._meaning.time_of_day
+            found["sent_at"] += f" and {hour}" * bool(hour) + "".join(self._times())
+        return found
+
+    def _times(self) -> Iterator[str]:
+        """Zone and order, where the times of the first rows depend on them."""
+        moments, values = self._meaning.moments, self._values("sent_at")
+        if _differ(values, Moments(moments.order, "UTC"), Moments(moments.order, "Asia/Tokyo")):
+            yield f"; no zone is named: read as {moments.timezone} (--timezone)"
+        if _differ(values, Moments(DMY), Moments(MDY)):
+            yield f"; {_ORDERS[moments.order]} ({_ORDER_BY[self._meaning.order_by]})"
+
+    def _values(self, role: str) -> list[Any]:
+        column = self._meaning.columns.get(role)
+        return [row.fields.get(column.column) for row in self._rows] if column else []
+
+    def _unused(self) -> list[str]:
+        columns = self._archive.columns or dict.fromkeys(
+            c for row in self._rows for c in row.fields
+        )
+        used = {found.column for found in self._meaning.columns.values()}
+        return [c for c in columns if c not in used | {self._meaning.time_of_day}]
+
+    def _examples(self) -> Iterator[str]:
+        messages = [message for message in self._messages if isinstance(message, Message)]
+        for message in messages[:_EXAMPLES]:
+            parts = (
+                message.at is not None and wire_time(message.at),
+                message.customer and f"customer {_cut(message.customer)}",
+                message.direction if "direction" in self._meaning.columns else "",
+                message.channel,
+                f"“{_cut(message.text)}”",
+            )
+            yield "e.g. " + " · ".join(part for part in parts if part)
+
+    def _warnings(self) -> Iterator[str]:
+        """What cannot be computed or was not understood, with what mends it."""
+        columns = self._meaning.columns
+        yield from (told for role, told in _MISSING.items() if role not in columns)
+        if "direction" not in columns:
+            yield from self._possible_directions()
+        for role, mend in (("sent_at", "--date-order"), ("direction", "--incoming VALUE")):
+            unread = [
+                str(identity(value))
+                for value, message in zip(self._values(role), self._messages, strict=False)
+                if isinstance(message, Message) and role in message.unread
+            ]
+            if unread:
+                where = _first_rows(len(unread), self._rows)
+                yield f"{role} is not understood in {where}: {_some(unread)} ({mend})."
+        errors = Counter(message for message in self._messages if isinstance(message, str))
+        for error, count in errors.most_common(_VALUES):
+            yield f"{_first_rows(count, self._rows)}: {error}."
+
+    def _possible_directions(self) -> Iterator[str]:
+        for column in self._unused():
+            values = {identity(row.fields.get(column)) for row in self._rows} - {None}
+            if may_tell_direction(column) and 1 < len(values) <= _VALUES:
+                shown = _some(sorted(map(str, values)))
+                yield (
+                    f"{column} may be the direction, but says {shown}: name those that mean from the"
+                    f" customer (--column direction={column} --incoming VALUE)."
+                )
+
+
+def _differ(values: Sequence[Any], one: Moments, other: Moments) -> bool:
+    return any(one.read(value) != other.read(value) for value in values)
+
+
+def _first_rows(count: int, rows: Sequence[Row]) -> str:
+    return f"{count:,} of the first {len(rows):,} rows"
+
+
+def _some(values: Sequence[str]) -> str:
+    different = list(dict.fromkeys(values))
+    shown = ", ".join(_cut(value) for value in different[:_VALUES])
+    more = len(different) - _VALUES
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _CUT else f"{line[: _CUT - 1].rstrip()}…"

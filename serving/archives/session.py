@@ -1,0 +1,211 @@
+"""`brandtox score`: from what the user asked for to a run, and what is told of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from model import Classifier, ModelError
+from model.manifest import MANIFEST, RELEASED, Manifest, load_manifest, sha256
+from serving.archives.formats import open_archives
+from serving.archives.job import beside
+from serving.archives.meaning import understand
+from serving.archives.pipeline import Reading
+from serving.archives.preview import brief, preview
+from serving.archives.progress import Progress
+from serving.archives.row import ArchiveError, ReadOptions
+from serving.archives.run import Load, Run, Wanted
+from serving.archives.sources import find_sources
+from serving.archives.store import Loaded, StoreLoader
+from serving.archives.summary import summary
+from serving.settings import Settings
+from serving.store.database import Database, StoreError
+
+_DIGITS = 12
+_LOCAL_ONLY = ("--report", "--into-store", "--scores", "--encoding", "--delimiter", "--company")
+_GOES_ON = "the same command goes on from where it was"
+
+Tell = Callable[[str], None]
+
+
+def score_archives(inputs: Sequence[str], settings: Settings, told: dict[str, Any]) -> int:
+    """Do what the command's arguments ask for; how many rows are errors.
+
+    Raises:
+        ClickException: it cannot be done; says what to do.
+    """
+    with _explained():
+        tell = _silence if told["quiet"] else _tell
+        options = _options(settings, told)
+        if told["engine"] == "ray":
+            _check_ray_options(told)
+            from serving.archives.cluster import score_on_ray
+
+            return score_on_ray(inputs, options, settings, told, tell)
+        wanted = _wanted(told)
+        readings = _read(inputs, options, wanted, tell)
+        if wanted is None or told["preview"]:
+            click.echo(preview(readings))
+            return 0
+        tell(brief(readings))
+        return _run(readings, options, wanted, settings, told, tell)
+
+
+def _check_ray_options(told: dict[str, Any]) -> None:
+    for option in _LOCAL_ONLY:
+        if told[option.strip("-").replace("-", "_")]:
+            raise ArchiveError(f"{option} is of --engine local alone: leave it out")
+
+
+def _run(
+    readings: Sequence[Reading],
+    options: ReadOptions,
+    wanted: Wanted,
+    settings: Settings,
+    told: dict[str, Any],
+    tell: Tell,
+) -> int:
+    folder = settings.model or RELEASED
+    manifest = load_manifest(folder)
+    model = f"{manifest.model} {sha256(folder / MANIFEST)[:_DIGITS]}"
+    run = Run(readings, options, wanted, settings, model)
+    with run.job.lock(), closing(run.open_verdicts()) as verdicts:
+        if run.is_finished(verdicts):
+            tell(f"{wanted.output} is finished: this command wrote it before")
+            return 0
+        if wanted.into_store:
+            _open_store(settings).close()  # what is wrong with it should be told before, not after
+        run.begin()
+        classifier = Classifier.load(settings.model, settings.threads)
+        with Progress(None if told["quiet"] else sys.stderr) as progress, _stoppable(progress):
+            run.score(classifier, verdicts, progress)
+        with _loader(wanted, settings, manifest, tell) as load:
+            report = run.finish(manifest, verdicts, load)
+    tell(summary(report))
+    return report.figures.failed
+
+
+def _open_store(settings: Settings) -> Database:
+    database = Database(settings.database_url.get_secret_value())
+    database.migrate()
+    return database
+
+
+@contextmanager
+def _loader(
+    wanted: Wanted, settings: Settings, manifest: Manifest, tell: Tell
+) -> Iterator[Load | None]:
+    """What loads messages into the store, if that is wanted."""
+    if not wanted.into_store:
+        yield None
+        return
+    with closing(_open_store(settings)) as database:
+        loader = StoreLoader(
+            database,
+            manifest.thresholds,
+            wanted.source_name,
+            settings.store_text,
+            settings.future_seconds,
+        )
+        yield loader.load
+        tell(_told_of(loader.loaded))
+
+
+def _told_of(loaded: Loaded) -> str:
+    known = f"{loaded.duplicates:,} known already"
+    conflicts = f"{loaded.conflicts:,} known with another text (kept as it was)"
+    lines = [f"Store: {loaded.new:,} messages new, {known}, {conflicts}"]
+    lines += [f"  {count:,} not stored: {why}" for why, count in loaded.refused.most_common()]
+    return "\n".join(lines)
+
+
+def _wanted(told: dict[str, Any]) -> Wanted | None:
+    output: Path | None = told["output"]
+    if output is None:
+        return None
+    return Wanted(
+        output=output,
+        scores=told["scores"] or beside(output, "scores"),
+        overwrite=told["overwrite"],
+        restart=told["restart"],
+        report=told["report"],
+        report_language=told["report_language"],
+        masked=told["mask"],
+        into_store=told["into_store"],
+        source_name=told["source_name"],
+    )
+
+
+def _options(settings: Settings, told: dict[str, Any]) -> ReadOptions:
+    return ReadOptions(
+        format=told["format_"],
+        encoding=told["encoding"],
+        delimiter=told["delimiter"],
+        company=frozenset(told["company"]),
+        incoming=frozenset(told["incoming"]),
+        date_order=told["date_order"],
+        timezone=told["timezone"] or settings.default_timezone or "UTC",
+        unpack_limit=told["unpack_limit"],
+        columns=told["columns"],
+    )
+
+
+def _read(
+    inputs: Sequence[str], options: ReadOptions, wanted: Wanted | None, tell: Tell
+) -> list[Reading]:
+    """The archives; the files that the run writes are none, in whatever folder they lie."""
+    sources = find_sources(inputs, options.unpack_limit, tell)
+    if wanted is not None:
+        sources = [source for source in sources if not wanted.writes(source.path)]
+    if not sources:
+        raise ArchiveError(
+            "there is nothing to read but what this command writes: name other files"
+        )
+    archives = open_archives(sources, options, tell)
+    return list(map(Reading, archives, understand(archives, options)))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (ArchiveError, ModelError) as error:
+        raise click.ClickException(str(error)) from error
+    except (StoreError, SQLAlchemyError) as error:
+        raise click.ClickException(f"--database-url: {error}; {_GOES_ON}") from error
+    except (OSError, sqlite3.Error) as error:
+        raise click.ClickException(f"{error}; once that is mended, {_GOES_ON}") from error
+
+
+@contextmanager
+def _stoppable(progress: Progress) -> Iterator[None]:
+    """Ctrl-C ends at once: no step need be waited for, since any can be done again."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        progress.close()
+        click.echo(f"stopped; {_GOES_ON}", err=True)
+        os._exit(130)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _silence(_: str) -> None:
+    pass

@@ -1,0 +1,179 @@
+"""CSV and TSV, in whatever dialect they are written; a broken row costs no other row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, TextIO
+
+from serving.archives.dialects import (
+    DELIMITERS,
+    SAMPLE_CHARACTERS,
+    SAMPLE_ROWS,
+    SINGLE_COLUMN,
+    Dialect,
+    find_dialect,
+)
+from serving.archives.encodings import encoding_name, open_text, read_head, replaced
+from serving.archives.headers import column_names, is_header
+from serving.archives.row import ArchiveError, ReadOptions, Row, Source
+
+LONGEST_LINE = 2**24
+"""Characters; what is longer is read as several lines."""
+_MOST_LINES = 1000
+"""Of one record: an open quote swallows no more."""
+csv.field_size_limit(sys.maxsize)  # the bounds are those above; the module's own is 128 KiB
+
+
+class TableArchive:
+    """A CSV or TSV file."""
+
+    def __init__(self, source: Source, encoding: str, options: ReadOptions) -> None:
+        """Find out the dialect and the header.
+
+        Raises:
+            ArchiveError: the delimiter told is not one character.
+        """
+        self.source, self._encoding = source, encoding
+        head = read_head(source, encoding, SAMPLE_CHARACTERS)
+        told, self._named = options.delimiter, head[:4].lower() == "sep="
+        if self._named:
+            line = head.splitlines()[0]
+            told, head = told or line[4:5] or "\t", head[len(line) :].lstrip("\r\n")
+        self._dialect = find_dialect(head, _delimiter(told))
+        sample, self._width = _sample(self._dialect, head)
+        self._header = bool(sample) and is_header(sample, options)
+        self.columns: list[str] | None = (
+            column_names(sample[0], self._width, self._header) if sample else []
+        )
+        self.schema = None
+        self._replaced = 0
+
+    @property
+    def format(self) -> str:
+        return "tsv" if self._dialect.delimiter == "\t" else "csv"
+
+    @property
+    def understood(self) -> list[str]:
+        """See `Archive`; after reading, also how many bytes were wrong."""
+        delimiter, quote = self._dialect.delimiter, self._dialect.quote
+        return [
+            encoding_name(self._encoding),
+            "one column"
+            if delimiter == SINGLE_COLUMN
+            else f"{DELIMITERS.get(delimiter, repr(delimiter))} between columns",
+            *([] if quote == '"' else ["no quotes" if quote is None else f"quotes are {quote}"]),
+            *(["backslashes escape"] if self._dialect.escaped else []),
+            *([] if self._header else ["no header: the columns are column_1, column_2 …"]),
+            *replaced(self._replaced),
+        ]
+
+    def rows(self) -> Iterator[Row]:
+        """See `Archive.rows`."""
+        columns = self.columns or []
+        self._replaced = 0
+        with open_text(self.source, self._encoding) as text:
+            if self._named:
+                text.readline()
+            lines = _Lines(text)
+            records = _records(lines, self._dialect, len(columns))
+            if self._header:
+                next(records, None)
+            for cells in records:
+                self._replaced += lines.replaced
+                if len(cells) == len(columns):
+                    yield Row(dict(zip(columns, cells, strict=True)))
+                else:
+                    yield _uneven(columns, cells, lines.raw)
+
+
+def _uneven(columns: list[str], cells: list[str], raw: str) -> Row:
+    """A row with another number of cells than the header: all that it has, and the line."""
+    if not any(cells[len(columns) :]) and len(cells) > len(columns):
+        return Row(dict(zip(columns, cells, strict=False)))
+    fields: dict[str, Any] = dict(zip(columns, cells, strict=False))
+    error = f"{len(cells)} cells where there are {len(columns)} columns"
+    return Row(fields | {"raw": raw}, error)
+
+
+class _Lines:
+    """The lines of a text; those of the record under way are kept and can be read again."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._taken) >= _MOST_LINES:
+            raise csv.Error("too many lines")
+        line = self._again.popleft() if self._again else self._text.readline(LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        self._taken.append(line)
+        return line
+
+    def begin(self) -> None:
+        """What comes now is another record."""
+        self._taken.clear()
+
+    def keep_first(self) -> str:
+        """The first line of the record; the others will be read again."""
+        self._again.extendleft(reversed(self._taken[1:]))
+        del self._taken[1:]
+        return self._taken[0]
+
+    @property
+    def later(self) -> list[str]:
+        return self._taken[1:]
+
+    @property
+    def raw(self) -> str:
+        return "".join(self._taken).rstrip("\r\n")
+
+    @property
+    def replaced(self) -> int:
+        return sum(line.count("\ufffd") for line in self._taken)
+
+
+def _records(lines: _Lines, dialect: Dialect, width: int) -> Iterator[list[str]]:
+    """The cells of each record, without blank lines.
+
+    A quote that does not close, or closes within a cell, or a record over several lines that has
+    swallowed one of the right width: the first line is then split without heed to quotes, and the
+    others are read anew.
+    """
+    reader = dialect.reader(lines)
+    while True:
+        lines.begin()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            cells = dialect.split(lines.keep_first().rstrip("\r\n"))
+        if len(cells) != width and any(len(dialect.split(x)) == width for x in lines.later):
+            cells = dialect.split(lines.keep_first().rstrip("\r\n"))
+        if len(cells) > 1 or (cells and (width == 1 or cells[0].strip())):
+            yield cells
+
+
+def _sample(dialect: Dialect, head: str) -> tuple[list[list[str]], int]:
+    """The first rows, and the most frequent number of cells in them."""
+    records = _records(_Lines(io.StringIO(head, newline="")), dialect, 0)
+    rows = list(islice(records, SAMPLE_ROWS))
+    return rows, Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+
+
+def _delimiter(told: str | None) -> str | None:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(told or "", told)
+    if delimiter is not None and len(delimiter) != 1:
+        raise ArchiveError(f"the delimiter {told!r} is not one character, nor tab")
+    return delimiter
