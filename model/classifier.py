@@ -28,7 +28,8 @@ from model.windows import (
     plan_batches,
 )
 
-_TOKEN_BUDGET = 1024
+_TOKEN_BUDGET = 256
+"""Tokens in a batch: small enough for its activations to stay in a core's cache (docs/archives-speed.md)."""
 _CHARS_PER_TOKEN = 40
 """No text needs more characters than this per token that is read; the rest is not prepared."""
 
