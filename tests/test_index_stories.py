@@ -231,6 +231,31 @@ def test_a_long_discussion_that_ends_in_a_purchase_is_productive() -> None:
     assert not sign(reading(bought), "unproductive_discussion").active
 
 
+def test_thanks_end_a_long_discussion() -> None:
+    def talk(*thanks: int) -> Story:
+        story: Story = []
+        for day in range(0, 30, 2):
+            story += [says(day, vector=about(1)), answers(day + 0.1)]
+            if day in thanks:
+                story.append(says(day + 0.2, "thanks", vector=about(1)))
+        return story
+
+    assert sign(reading(talk()), "unproductive_discussion").active
+    assert not sign(reading(talk(6, 14, 22)), "unproductive_discussion").active
+
+
+def test_a_buyer_who_thanks_and_orders_again_repeats_no_complaint() -> None:
+    def buys(*holds: str) -> Story:
+        story: Story = []
+        for day in range(0, 60, 10):
+            story += [says(day, *holds, vector=about(1), asks=False), answers(day + 0.1)]
+            story.append(says(day + 0.2, "thanks", vector=about(1)))
+        return story
+
+    assert not sign(reading(buys()), "repetition").active
+    assert sign(reading(buys("accusation")), "repetition").active
+
+
 def test_a_sign_lapses_when_its_evidence_stops() -> None:
     story = served([0, 8, 16], "off_channel")
     assert sign(reading(story, 16 + 41), "informal_channel").active

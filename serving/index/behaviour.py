@@ -100,8 +100,8 @@ class Behaviour(msgspec.Struct):
             matter = add_matter(self.matters, message.at)
         elif (solved := matter.solved_at()) is not None:
             if not is_relapse(solved, message.at, settings):
-                # A question without a ticket is rarely the complaint again, however near its words.
-                if not caused and (matter.tickets or not message.asks):
+                # Thanks tell less than a ticket feed: what comes after them may be another order.
+                if not caused and (matter.fed or message.labels):
                     self._note("repetition", message.at, message.id, settings)
                 matter.begin_again(message.at)
             elif matter.resolved_at is not None and _complains_again(matter, message, service):
@@ -115,9 +115,9 @@ class Behaviour(msgspec.Struct):
         return caused, matter.is_fobbed_off
 
     def _is_unproductive(self, matter: Matter, at: float, settings: IndexSettings) -> bool:
-        ended = self.outcome_at is not None and self.outcome_at >= matter.began
-        long = at - matter.began >= settings.discussion_days * DAY
-        return long and matter.messages >= settings.discussion_messages and not ended
+        ended = self.outcome_at is not None and self.outcome_at >= matter.argued_since
+        long = at - matter.argued_since >= settings.discussion_days * DAY
+        return long and matter.argued >= settings.discussion_messages and not ended
 
     def _contact(self, at: float, identity: str, caused: bool, settings: IndexSettings) -> None:
         close = at - self.last_contact < settings.contact_minutes * 60
@@ -158,11 +158,11 @@ class Behaviour(msgspec.Struct):
                 matter.answered_at = at
 
     def _thank(self, at: float) -> None:
-        """Thanks are for the last answer."""
+        """Thanks are for the last answer: that discussion led somewhere."""
         if self.matters:
             recent = max(self.matters, key=lambda matter: matter.last)
             if recent.answered_at is not None:
-                recent.thanked_at = at
+                recent.thanked_at, recent.argued = at, 0
 
     def change(self, change: TicketChange, service: Service, settings: IndexSettings) -> None:
         """A change of a ticket; `service` is as it was before it."""

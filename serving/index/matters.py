@@ -24,6 +24,8 @@ class Matter(msgspec.Struct):
         centre: mean of its messages' vectors as float32 bytes; empty if none had one.
         messages: how many of the customer's messages are about it since it was last resolved.
         began: the first of these.
+        argued: how many of them came since the customer last gave thanks on it.
+        argued_since: the first of these.
         answered_at: a person's last answer after the customer's last message.
         thanked_at: the customer's thanks after that answer.
         resolved_at: the ticket feed said so, and the customer has not written on it since.
@@ -36,6 +38,8 @@ class Matter(msgspec.Struct):
     last: float
     centre: bytes = b""
     messages: int = 0
+    argued: int = 0
+    argued_since: float = 0.0
     tickets: list[str] = msgspec.field(default_factory=list)
     answered_at: float | None = None
     thanked_at: float | None = None
@@ -49,7 +53,10 @@ class Matter(msgspec.Struct):
             self.fair, self.returns = not message.labels, 0
         elif self.answered_at is not None and message.at - self.answered_at > DAY:
             self.returns += 1
+        if self.argued == 0:
+            self.argued_since = message.at
         self.messages += 1
+        self.argued += 1
         self.last = message.at
         self.answered_at = self.thanked_at = None
         if message.ticket and message.ticket not in self.tickets:
@@ -70,7 +77,7 @@ class Matter(msgspec.Struct):
         return self.fair and self.returns >= _FOBBED_OFF and self.resolved_at is None
 
     def begin_again(self, at: float) -> None:
-        self.began, self.messages = at, 0
+        self.began, self.messages, self.argued = at, 0, 0
         self.resolved_at = self.answered_at = self.thanked_at = None
 
 
