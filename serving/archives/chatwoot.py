@@ -5,6 +5,7 @@ The shapes are those of its API (https://developers.chatwoot.com/api-reference) 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -61,13 +62,17 @@ class ChatwootArchive(HelpDeskArchive):
         ("message_type", "string"): "",
     }
 
+    _last: tuple[str | None, str | None] = None, None
+    """Conversation and contact of the message before."""
+
     @property
     def understood(self) -> list[str]:
         return [*self._records.understood, "a row a message; the contact is the customer"]
 
     def rows(self) -> Iterator[Row]:
-        self._last = _NOBODY
-        yield from super().rows()
+        reading = copy.copy(self)  # another may be under way, to count the rows
+        reading._last = None, None
+        yield from super(ChatwootArchive, reading).rows()
 
     def read_record(self, record: dict[str, Any]) -> Iterator[Row]:
         if "message_type" in record:
@@ -96,9 +101,6 @@ class ChatwootArchive(HelpDeskArchive):
         if about["channel"] is None:
             about["channel"] = _channel(message)
         return _message_row(message, about)
-
-
-_NOBODY: tuple[str | None, str | None] = None, None
 
 
 def _about(conversation: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from serving.messages import replace_surrogates
 
 ROWS = 4_096
 _CHARACTERS = 2**22
-"""Text after which a chunk ends before it has all its rows, so that memory stays bounded."""
+"""Characters, bytes and values after which a chunk ends early, so that memory stays bounded."""
 
 SCORES = pa.schema(
     [
@@ -111,12 +111,21 @@ def cut(rows: Iterable[tuple[Origin, Row]]) -> Iterator[list[tuple[Origin, Row]]
     characters = 0
     for origin, row in rows:
         part.append((origin, row))
-        characters += sum(len(v) for v in row.fields.values() if isinstance(v, str))
+        characters += _size(row.fields)
         if len(part) == ROWS or characters >= _CHARACTERS:
             yield part
             part, characters = [], 0
     if part:
         yield part
+
+
+def _size(value: Any) -> int:
+    """Characters and bytes in a value, however deep."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list) else 1
 
 
 def to_table(

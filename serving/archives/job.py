@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,15 @@ class Job:
     """An output under way, in its work folder.
 
     Use it inside `lock()`.
+
+    Args:
+        output: tells that the job is done.
+        others: files that are written besides.
     """
 
-    def __init__(self, output: Path, identity: Identity) -> None:
+    def __init__(self, output: Path, identity: Identity, others: Sequence[Path] = ()) -> None:
         self.output = output
+        self._others = others
         self.identity = identity
         self.folder = work_folder(output)
         self._chunks = self.folder / "chunks"
@@ -85,14 +90,15 @@ class Job:
             restart: what was done of this or another job is given up.
 
         Raises:
-            ArchiveError: the work folder holds another job, or the output is there.
+            ArchiveError: the work folder holds another job, or a file to write is there.
         """
         begun = self.begun()
         if begun is None or restart:
-            if self.output.exists() and not overwrite:
+            there = [path for path in (self.output, *self._others) if path.exists()]
+            if there and not overwrite:
                 raise ArchiveError(
-                    f"{self.output} exists: give another --output, or --overwrite (texts that are"
-                    " scored already are not scored again)"
+                    f"{there[0]} exists: give another name, or --overwrite (texts that are scored"
+                    " already are not scored again)"
                 )
             self.give_up()
             self._chunks.mkdir()

@@ -128,7 +128,9 @@ class Archive(Protocol):
     @property
     def understood(self) -> list[str]: ...
 
-    def rows(self) -> Iterator[Row]: ...
+    def rows(self) -> Iterator[Row]:
+        """All rows from the beginning; several iterations may be under way at once."""
+        ...
 
 
 @dataclass(frozen=True)

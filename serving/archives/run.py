@@ -110,20 +110,23 @@ class Run:
         self._settings = settings
         self._schema = common_schema([reading.archive for reading in readings])
         identity = identify(readings, options, wanted, settings, model)
-        self.job = Job(wanted.output, identity)
+        self.job = Job(wanted.output, identity, wanted.files)
         self._model = model
 
     def open_verdicts(self) -> Verdicts:
         return Verdicts(self._wanted.scores, self._model)
 
-    def is_finished(self, verdicts: Verdicts) -> bool:
-        """Whether this very run was made, and its files are as it left them."""
+    def finished(self, verdicts: Verdicts) -> int | None:
+        """How many rows were errors when this very run was made; None when it was not, or its files
+        are not as it left them.
+        """
         record = verdicts.finished(self._name)
-        if record != {"job": self.job.identity, "files": self._stamps()}:
-            return False
+        now = {"job": self.job.identity, "files": self._stamps()}
+        if record is None or {name: record.get(name) for name in now} != now:
+            return None
         if self.job.begun() == self.job.identity:
             self.job.give_up()
-        return True
+        return int(record["failed"])
 
     @property
     def _name(self) -> str:
@@ -186,7 +189,8 @@ class Run:
             self.job.place(self._writers(customers, report))
         if load:
             self._load(load, verdicts)
-        verdicts.finish(self._name, {"job": self.job.identity, "files": self._stamps()})
+        record = {"job": self.job.identity, "files": self._stamps()}
+        verdicts.finish(self._name, record | {"failed": report.figures.failed})
         self.job.give_up()
         return report
 
@@ -195,7 +199,13 @@ class Run:
         for file in self.job.chunk_files():
             rows = list(read_scored(file))
             keys = [key_of(row.message.text) if row.message else None for row in rows]
-            found = verdicts.get({key for key in keys if key})
+            wanted = {key for key in keys if key}
+            found = verdicts.get(wanted)
+            if len(found) < len(wanted):
+                raise ArchiveError(
+                    f"{self._wanted.scores} has lost scores of this run: repeat the command with"
+                    " --restart"
+                )
             load(
                 [
                     Judged(number, row.source, row.message, found[key])
@@ -270,7 +280,9 @@ def identify(
         "company": sorted(options.company),
         "incoming": sorted(options.incoming),
     }
-    told |= {"into_store": wanted.into_store, "source_name": wanted.source_name}
+    store = settings.database_url.get_secret_value() if wanted.into_store else None
+    told |= {"into_store": store and key_of(store).hex(), "source_name": wanted.source_name}
+    told["scores"] = str(wanted.scores.resolve())
     told["max_text_characters"] = settings.max_text_characters
     told["report"] = wanted.report and [str(wanted.report), wanted.report_language, wanted.masked]
     del told["unpack_limit"]

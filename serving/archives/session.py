@@ -80,14 +80,17 @@ def _run(
     model = f"{manifest.model} {sha256(folder / MANIFEST)[:_DIGITS]}"
     run = Run(readings, options, wanted, settings, model)
     with run.job.lock(), closing(run.open_verdicts()) as verdicts:
-        if run.is_finished(verdicts):
+        if (failed := run.finished(verdicts)) is not None:
             tell(f"{wanted.output} is finished: this command wrote it before")
-            return 0
+            return failed
         if wanted.into_store:
             _open_store(settings).close()  # what is wrong with it should be told before, not after
         run.begin()
         classifier = Classifier.load(settings.model, settings.threads)
-        with Progress(None if told["quiet"] else sys.stderr) as progress, _stoppable(progress):
+        with (
+            Progress(None if told["quiet"] else sys.stderr) as progress,
+            _stoppable(progress, readings),
+        ):
             run.score(classifier, verdicts, progress)
         with _loader(wanted, settings, manifest, tell) as load:
             report = run.finish(manifest, verdicts, load)
@@ -133,7 +136,7 @@ def _wanted(told: dict[str, Any]) -> Wanted | None:
     output: Path | None = told["output"]
     if output is None:
         return None
-    return Wanted(
+    wanted = Wanted(
         output=output,
         scores=told["scores"] or beside(output, "scores"),
         overwrite=told["overwrite"],
@@ -144,6 +147,11 @@ def _wanted(told: dict[str, Any]) -> Wanted | None:
         into_store=told["into_store"],
         source_name=told["source_name"],
     )
+    files = [path.resolve() for path in (*wanted.files, wanted.scores)]
+    if len(set(files)) < len(files):
+        names = ", ".join(path.name for path in files)
+        raise ArchiveError(f"the files to write must have different names, not {names}")
+    return wanted
 
 
 def _options(settings: Settings, told: dict[str, Any]) -> ReadOptions:
@@ -164,7 +172,10 @@ def _read(
     inputs: Sequence[str], options: ReadOptions, wanted: Wanted | None, tell: Tell
 ) -> list[Reading]:
     """The archives; the files that the run writes are none, in whatever folder they lie."""
+    if wanted is not None:
+        _check_inputs(inputs, wanted)
     sources = find_sources(inputs, options.unpack_limit, tell)
+    sources = [source for source in sources if source.path.suffix != ".scores"]
     if wanted is not None:
         sources = [source for source in sources if not wanted.writes(source.path)]
     if not sources:
@@ -173,6 +184,16 @@ def _read(
         )
     archives = open_archives(sources, options, tell)
     return list(map(Reading, archives, understand(archives, options)))
+
+
+def _check_inputs(inputs: Sequence[str], wanted: Wanted) -> None:
+    for name in inputs:
+        if Path(name).is_file() and wanted.writes(Path(name)):
+            raise ArchiveError(
+                f"{name} is read, and would be written: give what is written another name"
+            )
+    if wanted.into_store and "-" in inputs and not wanted.source_name:
+        raise ArchiveError("--into-store of standard input needs --source-name: where is it from?")
 
 
 @contextmanager
@@ -188,11 +209,14 @@ def _explained() -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(progress: Progress) -> Iterator[None]:
+def _stoppable(progress: Progress, readings: Sequence[Reading]) -> Iterator[None]:
     """Ctrl-C ends at once: no step need be waited for, since any can be done again."""
 
     def stop(_: int, __: FrameType | None) -> None:
         progress.close()
+        for source in (reading.archive.source for reading in readings):
+            if source.name == "-":  # kept on disk until the end, which does not come
+                source.path.unlink(missing_ok=True)
         click.echo(f"stopped; {_GOES_ON}", err=True)
         os._exit(130)
 

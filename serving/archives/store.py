@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,10 +29,7 @@ NO_CUSTOMER = "no customer: say which column it is (--column customer=NAME)"
 NO_TIME = "no time that can be read: say which column it is (--column sent_at=NAME)"
 IN_FUTURE = "a time in the future"
 _UNKNOWN_CHANNEL = "archive"
-_FOLDED_BY = (
-    "The service brings the index of their customers up to date, now if it runs, else when it starts"
-    " (brandtox serve)."
-)
+_PACKED = (".gz", ".zst")
 
 
 @dataclass
@@ -50,20 +48,14 @@ class Loaded:
     conflicts: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
-    def __str__(self) -> str:
-        parts = [f"{self.new:,} messages stored", f"{self.duplicates:,} were there already"]
-        if self.conflicts:
-            parts.append(f"{self.conflicts:,} left out, as another text is there under their id")
-        parts += [f"{count:,} left out: {why}" for why, count in self.refused.most_common()]
-        return "; ".join(parts) + f". {_FOLDED_BY}"
-
 
 class StoreLoader:
     """Loads the messages of one archive, chunk by chunk, each in one transaction.
 
     Args:
         thresholds: the model's, for the message signs.
-        source: what the messages' source is called; None takes "archive:" and the name of the file.
+        source: what the messages' source is called; None takes "archive:" and the names of the
+            file, unpacked, and of its folder.
         keep_text: False keeps scores and a hash of each text only (the setting `store_text`).
         future_seconds: how far ahead of our clock a message may be dated; it is then taken as sent now.
     """
@@ -137,7 +129,7 @@ class StoreLoader:
             raise ValueError(IN_FUTURE)
         body = MessageBody.model_validate(
             {
-                "source": self._source or f"archive:{one.source}",
+                "source": self._source or _source_of(one.source),
                 "id": message.id or _stable_id(message),
                 "customer_id": message.customer,
                 "direction": message.direction,
@@ -148,6 +140,13 @@ class StoreLoader:
         )
         at, text = min(message.at, now), clean(message.text)
         return Message(**body.model_dump(), sent_at=at, text=text)
+
+
+def _source_of(name: str) -> str:
+    """The same however the archive is named on the command line, and packed."""
+    path = Path(name).resolve()
+    path = path.with_suffix("") if path.suffix in _PACKED else path
+    return f"archive:{'/'.join(path.parts[-2:])}"
 
 
 def _stable_id(message: row.Message) -> str:

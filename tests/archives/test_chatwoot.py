@@ -131,6 +131,21 @@ def test_messages_alone_are_read_with_the_contact_of_their_conversation(
     assert [row.fields["direction"] for row in found] == ["in", "out", "out"]
 
 
+def test_two_readings_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    lone = [message(n, n % 2, "x", conversation_id=n // 2) for n in range(40)]
+    for one in lone[1::2]:
+        del one["sender"]
+    found = archive(tmp_path, "\n".join(map(json.dumps, lone)))
+    alone = list(found.rows())
+    first, second = found.rows(), found.rows()
+    together = []
+    for row in first:
+        together.append(row)
+        next(second, None)
+        next(second, None)
+    assert together == alone
+
+
 def test_the_events_of_webhooks_are_messages(tmp_path: Path) -> None:
     event = message(
         1,

@@ -20,7 +20,7 @@ TEXTS = ["a calm", "b insult", "c thanks", "d push", "e grave", "f blame"]
 def judged(row: int, text: str = "a calm", **fields: Any) -> Judged:
     given: Json = {"id": f"m{row}", "customer": "c1", "at": NOW - HOUR, "channel": "whatsapp"}
     found = Message(text, **given | fields)
-    return Judged(row, "chat.csv", found, spoken(text) if found.direction == "in" else None)
+    return Judged(row, "/data/exports/chat.csv.gz", found, spoken(text) if found.direction == "in" else None)
 
 
 def loader(database: Database, **options: Any) -> StoreLoader:
@@ -91,7 +91,7 @@ def test_again_it_changes_nothing(store: Database) -> None:
 def test_the_source_is_named_after_the_file_or_told(store: Database) -> None:
     loader(store).load([judged(1)])
     loader(store, source="crm").load([judged(1)])
-    assert [row.name for row in Company(store).rows(sources)] == ["archive:chat.csv", "crm"]
+    assert [row.name for row in Company(store).rows(sources)] == ["archive:exports/chat.csv", "crm"]
 
 
 def test_another_text_under_a_known_id_is_told_and_the_first_stays(store: Database) -> None:
@@ -105,7 +105,7 @@ def test_another_text_under_a_known_id_is_told_and_the_first_stays(store: Databa
 
 def test_the_verdict_is_that_of_the_text_that_is_stored(store: Database) -> None:
     company = Company(store)
-    company.take(message("m1", text="a calm", source="archive:chat.csv"))
+    company.take(message("m1", text="a calm", source="archive:exports/chat.csv"))
     loader(store).load([judged(1, "b insult"), judged(1, "a calm")])
     (row,) = company.rows(verdicts)
     assert '"labels": []' in row.verdict
@@ -114,7 +114,7 @@ def test_the_verdict_is_that_of_the_text_that_is_stored(store: Database) -> None
 def test_a_message_that_waits_for_the_scorer_gets_the_verdict(store: Database) -> None:
     scorer = FakeScorer(spoken)
     company = Company(store, scorer)
-    company.take(message("m1", text="a insult", source="archive:chat.csv"))
+    company.take(message("m1", text="a insult", source="archive:exports/chat.csv"))
     loading = loader(store)
     loading.load([judged(1, "a insult")])
     assert (loading.loaded.new, loading.loaded.duplicates) == (0, 1)

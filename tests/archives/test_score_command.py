@@ -23,6 +23,7 @@ from model.classifier import Encoded
 from serving import cli
 from serving.archives import chunks, progress
 from serving.archives.progress import Progress
+from serving.archives.row import Row
 from serving.store.database import Database
 from serving.store.tables import messages, verdicts
 from tests.archives.conftest import Table, WriteCsv, invented
@@ -271,7 +272,7 @@ def test_an_output_that_is_there_is_kept_without_overwrite(
     before = output.read_bytes()
     write_csv(told("hello", "z", "late"))
     texts_read.clear()
-    assert "out.csv exists: give another --output, or --overwrite" in refuse(source, "-o", output)
+    assert "out.csv exists: give another name, or --overwrite" in refuse(source, "-o", output)
     assert output.read_bytes() == before
     assert not output.with_name("out.csv.work").exists()
     succeed(source, "-o", output, "--overwrite")
@@ -555,8 +556,74 @@ def test_a_missing_input_is_told(tmp_path: Path) -> None:
 def test_the_output_cannot_be_the_input(write_csv: WriteCsv) -> None:
     source = write_csv(told("hello"))
     before = source.read_bytes()
-    assert "what this command writes" in refuse(source, "-o", source, "--overwrite")
+    assert "is read, and would be written" in refuse(source, "-o", source, "--overwrite")
     assert source.read_bytes() == before
+
+
+def test_no_input_is_written_over(write_csv: WriteCsv) -> None:
+    source, other = write_csv(told("hello")), write_csv(told("z"), "out.customers.csv")
+    output = source.with_name("out.csv")
+    assert "is read, and would be written" in refuse(source, other, "-o", output, "--overwrite")
+    assert "is read, and would be written" in refuse(source, "-o", output, "--report", source)
+    assert read_csv(other)[0]["text"] == "z"
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--report", "out.csv"),
+        ("--report", "out.customers.csv"),
+        ("--report", "out.scores"),
+        ("--scores", "out.csv"),
+    ],
+)
+def test_files_to_write_have_different_names(write_csv: WriteCsv, option: str, name: str) -> None:
+    source = write_csv(told("hello"))
+    output, same = source.with_name("out.csv"), source.with_name(name)
+    assert "must have different names" in refuse(source, "-o", output, option, same)
+    assert not output.exists()
+
+
+def test_no_file_that_is_there_is_replaced_without_overwrite(write_csv: WriteCsv) -> None:
+    source = write_csv(told("hello"))
+    page = source.with_name("page.html")
+    page.write_text("mine")
+    assert "page.html exists" in refuse(source, "-o", source.with_name("out.csv"), "--report", page)
+    assert page.read_text() == "mine"
+
+
+def test_the_same_command_again_has_the_same_exit_status(write_csv: WriteCsv) -> None:
+    source = write_csv(told("hello", ""))
+    for _ in range(2):
+        succeed(source, "-o", source.with_name("out.csv"), code=1)
+
+
+def test_outputs_may_lie_in_the_folder_that_is_read(write_csv: WriteCsv) -> None:
+    source = write_csv(told("hello"))
+    succeed(source.parent, "-o", source.with_name("one.jsonl"))
+    assert source.with_name("one.scores").exists()
+    source.with_name("one.jsonl").unlink()
+    source.with_name("one.customers.jsonl").unlink()
+    succeed(source.parent, "-o", source.with_name("two.csv"))
+    assert [row["text"] for row in read_csv(source.with_name("two.csv"))] == ["hello"]
+
+
+def test_another_store_is_not_taken_for_loaded(write_csv: WriteCsv, tmp_path: Path) -> None:
+    source = write_csv(invented(20))
+    command = (source, "-o", source.with_name("out.csv"), "--into-store", "--database-url")
+    succeed(*command, f"sqlite:///{tmp_path}/a.db")
+    assert "exists" in refuse(*command, f"sqlite:///{tmp_path}/b.db")
+    succeed(*command, f"sqlite:///{tmp_path}/b.db", "--overwrite")
+    assert (tmp_path / "b.db").exists()
+
+
+def test_standard_input_needs_a_name_in_the_store(tmp_path: Path) -> None:
+    assert "--source-name" in refuse("-", "-o", tmp_path / "out.csv", "--into-store")
+
+
+def test_long_values_end_a_chunk_early_however_deep_they_lie() -> None:
+    rows = [("a", Row({"text": "x", "history": [{"said": "y" * 2**20}]}))] * 12
+    assert [len(part) for part in chunks.cut(rows)] == [4, 4, 4]
 
 
 def test_the_help_has_examples_on_lines_of_their_own() -> None:
