@@ -109,7 +109,7 @@ _NO_KEYS = (
 @main.command(cls=GroupedCommand)
 @with_settings()
 def serve(settings: Settings) -> None:
-    r"""Start the service, which answers HTTP.
+    """Start the service, which answers HTTP.
 
     \b
     POST /classify         judge messages; nothing is kept
@@ -120,7 +120,7 @@ def serve(settings: Settings) -> None:
     GET  /docs             these and all other routes
 
     Each setting is a flag here, or the variable in brackets; a flag wins.
-    """
+    """  # noqa: D301 (click wants the character)
     try:
         keys = needs_keys(settings)
         webhook_of(settings)
@@ -181,7 +181,7 @@ def keys() -> None:
 )
 @with_settings("database_url")
 def keys_create(name: str, scopes: tuple[str, ...], settings: Settings) -> None:
-    r"""Make a key and print it, this once.
+    """Make a key and print it, this once.
 
     NAME is for you to know it by, such as the program that will use it.
 
@@ -193,7 +193,7 @@ def keys_create(name: str, scopes: tuple[str, ...], settings: Settings) -> None:
       review    decisions of people
       admin     everything, and alone delete and export customers
     Any key may read /metrics: for Prometheus, make one of scope classify.
-    """
+    """  # noqa: D301 (click wants the character)
     database = _database(settings)
     with database.begin() as connection:
         secret = create_key(connection, name, scopes, time.time())

@@ -61,6 +61,13 @@ def next_line(stream: IO[bytes]) -> bytes:
 # --- help, hints ---
 
 
+@pytest.mark.parametrize("command", [("serve",), ("keys", "create")])
+def test_lists_in_help_keep_their_lines(command: tuple[str, ...]) -> None:
+    lines = run(*command, "-h").stdout.splitlines()
+    assert not any("\\b" in line for line in lines)
+    assert any(line.strip().startswith(("POST /messages ", "write  ")) for line in lines)
+
+
 def test_the_commands_are_listed() -> None:
     result = run("--help")
     assert result.exit_code == 0

@@ -131,6 +131,18 @@ async def page(client: httpx.AsyncClient, query: str = "?format=html") -> str:
     return response.text
 
 
+async def test_it_can_be_asked_as_of_an_instant(client: httpx.AsyncClient) -> None:
+    then = await dossier(client, f"?as_of={ago(45)}")
+    reading = (await client.get(f"/customers/c1?as_of={ago(45)}")).json()
+    assert (then["as_of"], then["index"]) == (ago(45), reading["index"])
+    assert [one["first_at"] for one in then["complaints"]] == [ago(70), ago(50)]
+    assert then["complaints"] != (await dossier(client))["complaints"]
+    assert then["decisions"] == []
+    for wrong in ("yesterday", ago(-1)):
+        response = await client.get(f"/customers/c1/dossier?as_of={wrong}")
+        assert response.status_code == 422
+
+
 @pytest.mark.usefixtures("both_stores")
 async def test_it_holds_the_reading_and_the_record(client: httpx.AsyncClient) -> None:
     found = await dossier(client)

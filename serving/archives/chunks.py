@@ -48,7 +48,7 @@ SCORES = pa.schema(
 """Columns of the output that the model fills."""
 
 _ROLES = [field.name for field in fields(Message)]
-_TYPES = {"at": pa.float64(), "unread": pa.list_(pa.string())}
+_TYPES = {"at": pa.float64(), "unread": pa.list_(pa.string()), "has_side": pa.bool_()}
 _MESSAGE = pa.struct([(name, _TYPES.get(name, pa.string())) for name in _ROLES])
 KINDS = b"kinds"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sys
 from collections import Counter, deque
@@ -168,8 +169,15 @@ def _unreachable(address: str | None, error: Exception) -> ArchiveError:
     )
 
 
+_TOLD = re.compile(rf"{ArchiveError.__module__}\.ArchiveError: (.+)")
+
+
 def _reason(error: BaseException) -> ArchiveError:
-    """What went wrong in a process of the cluster, by its first cause."""
+    """What went wrong in a process of the cluster, by its first cause; of one that died while it began
+    Ray tells the cause in words alone.
+    """
+    if told := _TOLD.search(str(error)):
+        return ArchiveError(told[1])
     while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
         error = cause
     if isinstance(error, ArchiveError):

@@ -137,7 +137,7 @@ class Customers:
         return at
 
     def has_answers(self) -> bool:
-        """Whether there are messages of the company."""
+        """Whether the company's messages are known: that there are some, or that there are none."""
         return bool(self._connection.execute("SELECT max(answers) FROM sources").fetchone()[0])
 
     def lines(self) -> Iterator[Line]:
@@ -198,9 +198,11 @@ class Customers:
 
 
 def _tells(one: Judged) -> tuple[bool, bool]:
-    """Of a source: that it holds answers, and that it names who answers."""
+    """Of a source: that it tells answers from what customers wrote (it may have none), and that it
+    names who answers.
+    """
     answer = one.message.direction == "out"
-    return answer, answer and one.message.agent is not None
+    return answer or one.message.has_side, answer and one.message.agent is not None
 
 
 def _same(one: Judged) -> bytes | None:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from serving.archives import chatwoot, whatsapp, zendesk
 from serving.archives.chatwoot import ChatwootArchive
-from serving.archives.encodings import encoding_of, read_head
+from serving.archives.encodings import encoding_of, open_text, read_head
 from serving.archives.excel import ExcelArchive
 from serving.archives.json_rows import JsonArchive, JsonLinesArchive
 from serving.archives.parquet import ParquetArchive
@@ -39,6 +39,7 @@ _BINARY_FORMATS: dict[str, Callable[[Source, ReadOptions], Archive]] = {
 }
 FORMATS = (*_TEXT_FORMATS, *_BINARY_FORMATS)
 _HEAD_CHARACTERS = 2**16
+_LONGEST_LINE = 2**26
 _PARQUET_MAGIC, _OLD_EXCEL_MAGIC = b"PAR1", b"\xd0\xcf\x11\xe0"
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x7f]")
 
@@ -125,7 +126,7 @@ def _text_format(source: Source, encoding: str) -> str:
         if start.startswith(sign):
             raise _unreadable(source, f"is {kind}")
     if start.startswith(("{", "[")):
-        return "jsonl" if _is_json_lines(start) else "json"
+        return "jsonl" if _is_json_lines(start, source, encoding) else "json"
     return "csv"
 
 
@@ -136,11 +137,22 @@ def _unreadable(source: Source, reason: str) -> ArchiveError:
     )
 
 
-def _is_json_lines(start: str) -> bool:
+def _is_json_lines(start: str, source: Source, encoding: str) -> bool:
     """Whether the first line is an object of its own and more follows, or most lines are objects."""
     lines = [line for line in start.split("\n")[:100] if line.strip()]
+    if len(lines) < 2:
+        return _has_long_lines(source, encoding)
     objects = [_is_object(line) for line in lines]
-    return len(lines) > 1 and (objects[0] or sum(objects) * 2 >= len(lines))
+    return objects[0] or sum(objects) * 2 >= len(lines)
+
+
+def _has_long_lines(source: Source, encoding: str) -> bool:
+    """Whether the first line, longer than the head, is an object and more follows."""
+    with open_text(source, encoding, newline="\n") as text:
+        line = "\n"
+        while line.isspace():
+            line = text.readline(_LONGEST_LINE)
+        return _is_object(line) and any(rest.strip() for rest in iter(lambda: text.read(2**16), ""))
 
 
 def _is_object(line: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,6 +20,11 @@ from serving.messages import replace_surrogates
 _LONGEST_LINE = 2**26
 _CHARACTERS_SEARCHED = 2**26
 _RAW_AT_BREAK = 2000
+_CONSTANTS = {"NaN": "null", "Infinity": '"Infinity"', "-Infinity": '"-Infinity"'}
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_SIGNS = re.compile(r'\\.|"|-?Infinity|NaN', re.DOTALL)
+_UNFINISHED = tuple("\\-INanfit")
+"""What an escape or a constant may have at the end of a block that cuts it."""
 
 
 class JsonLinesArchive:
@@ -183,10 +189,13 @@ def _plain(value: Any) -> Any:
 
 
 class _Utf8:
-    """A text as the UTF-8 bytes that ijson reads; remembers the end of what was read."""
+    """A text as the UTF-8 bytes that ijson reads, NaN and infinities as `read_json` has them;
+    remembers the end of what was read.
+    """
 
     def __init__(self, text: TextIO, most: int | None = None) -> None:
         self._text, self._left = text, most
+        self._in_string = False
         self.tail = ""
         self.replaced = 0
 
@@ -195,6 +204,19 @@ class _Utf8:
             size = min(size, self._left)
             self._left -= size
         block = self._text.read(size)
+        while block.endswith(_UNFINISHED) and (more := self._text.read(1)):
+            block += more
         self.tail = (self.tail + block)[-_RAW_AT_BREAK:]
         self.replaced += block.count("\ufffd")
-        return block.encode("utf-8", "replace")
+        return self._without_constants(block).encode("utf-8", "replace")
+
+    def _without_constants(self, block: str) -> str:
+        if "NaN" in block or "Infinity" in block:
+            return _SIGNS.sub(self._replace, block)
+        self._in_string ^= _ESCAPED.sub("", block).count('"') % 2 == 1
+        return block
+
+    def _replace(self, sign: re.Match[str]) -> str:
+        if sign[0] == '"':
+            self._in_string = not self._in_string
+        return sign[0] if self._in_string else _CONSTANTS.get(sign[0], sign[0])

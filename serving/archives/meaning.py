@@ -92,6 +92,7 @@ class Meaning:
             channel=_channel(self._value(row, "channel")),
             ticket=identity(self._value(row, "ticket")),
             agent=identity(self._value(row, "agent")),
+            has_side=direction is not None,
             unread=tuple(r for r, v in read.items() if v is None and self._has_value(row, r)),
         )
 
@@ -162,7 +163,7 @@ def _text(value: Any) -> str:
     """A value as text: whole numbers without a point, lists and objects as JSON, nothing as ""."""
     if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
         return ""
-    if isinstance(value, float | Decimal) and value == value // 1:
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return str(int(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")

@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from serving.archives.columns import BY_CONTENT, TOLD, may_tell_direction
+from serving.archives.columns import BY_CONTENT, TOLD, may_tell_direction, read_direction
 from serving.archives.meaning import identity
 from serving.archives.moments import DMY, MDY, Moments
 from serving.archives.pipeline import Reading
-from serving.archives.row import Message, Row
+from serving.archives.row import Archive, Message, Row
+from serving.archives.whatsapp import WhatsAppArchive
 from serving.times import wire_time
 
 _ROWS = 1_000
@@ -50,24 +51,43 @@ def preview(readings: Sequence[Reading]) -> str:
 
     Archives that are understood alike are told together, by the first of them.
     """
-    return "\n\n".join(
-        "\n".join(_Archive(group[0], len(group) - 1).told()) for group in _alike(readings)
-    )
+    told = ["\n".join(_Archive(group[0], len(group) - 1).told()) for group in _alike(readings)]
+    return "\n\n".join([*told, *_strangers(readings)])
 
 
 def brief(readings: Sequence[Reading]) -> str:
     """The same in a line for each kind of archive, and what cannot be computed."""
-    return "\n".join(
+    told = [
         line for group in _alike(readings) for line in _Archive(group[0], len(group) - 1).in_short()
-    )
+    ]
+    return "\n".join([*told, *_strangers(readings)])
 
 
 def _alike(readings: Sequence[Reading]) -> Collection[list[Reading]]:
-    """Archives of one format whose columns mean the same."""
+    """Archives of one format whose columns mean the same; chats only of the same company."""
     groups: dict[str, list[Reading]] = {}
     for reading in readings:
-        groups.setdefault(f"{reading.archive.format} {reading.meaning}", []).append(reading)
+        key = f"{reading.archive.format} {reading.meaning} {_company(reading.archive)}"
+        groups.setdefault(key, []).append(reading)
     return groups.values()
+
+
+def _company(archive: Archive) -> Sequence[str]:
+    """Who writes for the company in a chat; all who write where that is not known."""
+    if not isinstance(archive, WhatsAppArchive):
+        return ()
+    return archive.people if archive.unknown_company else sorted(archive.company)
+
+
+def _strangers(readings: Sequence[Reading]) -> Iterator[str]:
+    """What is told as the company's name, and is no sender's in any of the chats."""
+    archives = [reading.archive for reading in readings]
+    chats = [archive for archive in archives if isinstance(archive, WhatsAppArchive)]
+    if not chats:
+        return
+    senders = _some([name for chat in chats for name in chat.people])
+    for name in sorted(frozenset.intersection(*(chat.names_not_here() for chat in chats))):
+        yield f"  ! No sender is called {name}; senders are {senders} (--company)."
 
 
 class _Archive:
@@ -108,11 +128,25 @@ class _Archive:
         found = {
             role: f"{column.column} ({_FOUND_BY.get(column.by, 'by its name')})"
             for role, column in self._meaning.columns.items()
+            if not self._rows or any(identity(value) for value in self._values(role))
         }
+        if "direction" in found:
+            found["direction"] += "".join(f"; {told}" for told in self._directions())
         if "sent_at" in found:
             hour = self._meaning.time_of_day
             found["sent_at"] += f" and {hour}" * bool(hour) + "".join(self._times())
         return found
+
+    def _directions(self) -> Iterator[str]:
+        """What each value of the first rows means."""
+        column, incoming = self._meaning.columns["direction"].column, self._meaning.incoming
+        values = dict.fromkeys(v for v in map(identity, self._values("direction")) if v)
+        for value in list(values)[:_VALUES]:
+            means = read_direction(column, value, incoming)
+            if means is None:
+                yield f"{_cut(value)} → not known: taken as the customer's"
+            elif value != means:
+                yield f"{_cut(value)} → {means}"
 
     def _times(self) -> Iterator[str]:
         """Zone and order, where the times of the first rows depend on them."""
@@ -147,6 +181,10 @@ class _Archive:
 
     def _warnings(self) -> Iterator[str]:
         """What cannot be computed or was not understood, with what mends it."""
+        if not self._rows:
+            yield "It is empty: there is nothing to score."
+            return
+        yield from self._unknown_company()
         columns = self._meaning.columns
         yield from (told for role, told in _MISSING.items() if role not in columns)
         if "direction" not in columns:
@@ -163,6 +201,14 @@ class _Archive:
         errors = Counter(message for message in self._messages if isinstance(message, str))
         for error, count in errors.most_common(_VALUES):
             yield f"{_first_rows(count, self._rows)}: {error}."
+
+    def _unknown_company(self) -> Iterator[str]:
+        if isinstance(self._archive, WhatsAppArchive) and self._archive.unknown_company:
+            people = self._archive.people
+            yield (
+                f"Nothing tells who of {_some(people)} is the company: every sender is taken as a"
+                ' customer (--company "NAME").'
+            )
 
     def _possible_directions(self) -> Iterator[str]:
         for column in self._unused():

@@ -42,6 +42,7 @@ class Message:
         at: seconds since 1970, UTC.
         direction: in (from the customer) or out (from the company).
         unread: roles whose values are there and could not be understood (sent_at, direction).
+        has_side: the row tells its direction; otherwise it is taken as in.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Message:
     ticket: str | None = None
     agent: str | None = None
     unread: tuple[str, ...] = ()
+    has_side: bool = False
 
 
 @dataclass(frozen=True, slots=True)

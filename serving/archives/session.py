@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,15 +24,18 @@ from serving.archives.meaning import understand
 from serving.archives.pipeline import Reading
 from serving.archives.preview import brief, preview
 from serving.archives.progress import Progress
-from serving.archives.row import ArchiveError, ReadOptions
+from serving.archives.row import ArchiveError, Judged, ReadOptions
 from serving.archives.run import Load, Run, Wanted
 from serving.archives.sources import find_sources
 from serving.archives.store import Loaded, StoreLoader
 from serving.archives.summary import summary
 from serving.settings import Settings
 from serving.store.database import Database, StoreError
+from serving.times import wire_time
 
 _DIGITS = 12
+_FADED = 60 * 86_400
+"""Seconds after which what happened weighs little in a customer's reading."""
 _LOCAL_ONLY = ("--report", "--into-store", "--scores", "--encoding", "--delimiter", "--company")
 _GOES_ON = "the same command goes on from where it was"
 
@@ -120,15 +124,27 @@ def _loader(
             settings.store_text,
             settings.future_seconds,
         )
-        yield loader.load
-        tell(_told_of(loader.loaded))
+        newest = 0.0
+
+        def load(judged: Sequence[Judged]) -> None:
+            nonlocal newest
+            loader.load(judged)
+            newest = max([newest, *(one.message.at or 0.0 for one in judged)])
+
+        yield load
+        tell(_told_of(loader.loaded, newest))
 
 
-def _told_of(loaded: Loaded) -> str:
+def _told_of(loaded: Loaded, newest: float) -> str:
     known = f"{loaded.duplicates:,} known already"
     conflicts = f"{loaded.conflicts:,} known with another text (kept as it was)"
     lines = [f"Store: {loaded.new:,} messages new, {known}, {conflicts}"]
     lines += [f"  {count:,} not stored: {why}" for why, count in loaded.refused.most_common()]
+    if 0 < newest < time.time() - _FADED:
+        lines.append(
+            f"  ! The last message is of {wire_time(newest)}. The service reads customers as of now, when"
+            " old events have faded: ask it for ?as_of=DATE."
+        )
     return "\n".join(lines)
 
 

@@ -228,10 +228,16 @@ def _members(file: FileSource, tell: Tell) -> list[FileSource]:
     except _DAMAGES as error:
         raise ArchiveError(f"{file.name} is a damaged zip: {error}") from error
     names = {info.filename: _member_name(info) for info in members}
-    kept = [name for name in names if _may_be_archive(PurePosixPath(names[name]).parts)]
+    kept = [
+        info.filename
+        for info in members
+        if _may_be_archive(PurePosixPath(_member_name(info)).parts)
+    ]
     _tell_left_out(file.name, len(members) - len(kept), tell)
     if not kept:
         raise ArchiveError(f"{file.name} holds no archive, only {len(members):,} other files")
+    if len(set(kept)) < len(kept):
+        raise ArchiveError(f"{file.name} holds several files of the same name: unpack it first")
     return [replace(file, name=f"{file.name}/{names[name]}", member=name) for name in kept]
 
 

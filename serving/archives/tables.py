@@ -7,7 +7,7 @@ import io
 import sys
 from collections import Counter, deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any, TextIO
 
 from serving.archives.dialects import (
@@ -92,8 +92,12 @@ class TableArchive:
 
 
 def _uneven(columns: list[str], cells: list[str], raw: str) -> Row:
-    """A row with another number of cells than the header: all that it has, and the line."""
-    if not any(cells[len(columns) :]) and len(cells) > len(columns):
+    """A row with another number of cells than the header: those missing at its end are empty, and
+    one with too many is an error with the line.
+    """
+    if len(cells) < len(columns):
+        return Row(dict(zip_longest(columns, cells, fillvalue="")))
+    if not any(cells[len(columns) :]):
         return Row(dict(zip(columns, cells, strict=False)))
     fields: dict[str, Any] = dict(zip(columns, cells, strict=False))
     error = f"{len(cells)} cells where there are {len(columns)} columns"

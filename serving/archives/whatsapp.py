@@ -132,6 +132,26 @@ class WhatsAppArchive:
             )
         return statements
 
+    @property
+    def company(self) -> frozenset[str]:
+        """Who writes for the company; empty where nothing tells, or where it wrote nothing."""
+        return self._chat.company
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """All who write, in the order of their first messages."""
+        return self._chat.people
+
+    @property
+    def unknown_company(self) -> bool:
+        """Whether nothing tells who of them is the company, so that every sender is a customer."""
+        return not (self._chat.company or self._chat.customer or self._options.company)
+
+    def names_not_here(self) -> frozenset[str]:
+        """Names told as the company's that no sender has."""
+        here = {_folded(one) for one in self.people}
+        return frozenset(one for one in self._options.company if _folded(one) not in here)
+
     def rows(self) -> Iterator[Row]:
         """Its messages.
 
@@ -216,10 +236,7 @@ def _sides(chat: _Chat) -> str:
     customers = [one for one in chat.people if one not in chat.company]
     if chat.company or chat.customer:
         return f"customer: {_list(customers)}; company: {_list(chat.company)}"
-    return (
-        f"every sender is taken for a customer ({_list(customers)}): neither the file's name nor"
-        " --company tells who writes for the company"
-    )
+    return f"every sender is taken for a customer ({_list(customers)}); --company NAME tells more"
 
 
 def _list(names: Collection[str]) -> str:
@@ -258,7 +275,8 @@ def _roles(sender: str | None, kind: str, chat: _Chat) -> dict[str, Any]:
         return {}
     if sender in chat.company:
         return {"customer_id": chat.customer, "direction": "out", "agent_id": sender}
-    return {"customer_id": sender, "direction": "in"}
+    known = chat.company or chat.customer
+    return {"customer_id": sender, "direction": "in" if known else None}
 
 
 def _identity(parts: tuple[object, ...], copies: Counter[bytes]) -> str:

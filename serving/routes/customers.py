@@ -119,13 +119,13 @@ def get_customer(
     what a person may do next. `lang` is the language of the reasons; drafts come in both.
     """
     services = services_of(request)
-    at = _instant(as_of, services)
+    at = read_instant(as_of, services)
     answer = describe(services, customer_id, at, lang)
     leave_trace(request, "read", customer_id, {"as_of": wire_time(at)} if as_of else None)
     return answer
 
 
-def _instant(raw: str | None, services: Services) -> float:
+def read_instant(raw: str | None, services: Services) -> float:
     """The instant that is asked about.
 
     Raises:

@@ -17,8 +17,9 @@ from serving.index.words import Language
 from serving.openapi import error_documentation
 from serving.routes.answers import json_answer, leave_trace
 from serving.routes.bodies import Id
-from serving.routes.customers import describe
+from serving.routes.customers import describe, read_instant
 from serving.services import services_of
+from serving.times import wire_time
 
 # What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.
 _pages = Environment(
@@ -51,20 +52,22 @@ router = APIRouter(tags=["customers"], dependencies=[Depends(allow("read"))])
 def get_dossier(
     request: Request,
     customer_id: Id,
+    as_of: str | None = None,
     lang: Language = "en",
     format_: Annotated[Literal["json", "html"] | None, Query(alias="format")] = None,
 ) -> Response:
-    """The record on which people decide about a customer: complaints, how the language went on, what the
-    team did, money, signs, decisions. A page to print with `format=html`, or `Accept: text/html`.
+    """The record on which people decide about a customer, as of an instant (by default now): complaints,
+    how the language went on, what the team did, money, signs, decisions. A page to print with
+    `format=html`, or `Accept: text/html`.
     """
     services = services_of(request)
-    now = services.clock()
-    answer = describe(services, customer_id, now, lang)
+    at = read_instant(as_of, services)
+    answer = describe(services, customer_id, at, lang)
     with services.database.read() as connection:
         found = gather(
-            connection, services.states, services.settings, services.thresholds, customer_id, now
+            connection, services.states, services.settings, services.thresholds, customer_id, at
         )
-    leave_trace(request, "read_dossier", customer_id)
+    leave_trace(request, "read_dossier", customer_id, {"as_of": wire_time(at)} if as_of else None)
     profile = answer["profile"]
     found["money"] |= {name: profile[name] for name in ("monthly_value", "currency")}
     found["money"] |= answer.pop("support")

@@ -196,7 +196,9 @@ def test_a_message_with_all_its_parts() -> None:
         "id | العميل | التاريخ | الاتجاه | القناة | ticket | agent | text",
         "7 | c1 | 01/03/2024 12:30 م | صادر | واتساب | t1 | a1 | تم",
     )
-    assert first(archive) == Message("تم", "7", "c1", AT, "out", "whatsapp", "t1", "a1")
+    assert first(archive) == Message(
+        "تم", "7", "c1", AT, "out", "whatsapp", "t1", "a1", has_side=True
+    )
 
 
 @pytest.mark.parametrize("value", [12345, 12345.0, "12345", " 12345.0 ", "\u200e12345\u200f"])

@@ -254,6 +254,18 @@ def test_without_answers_nobody_knows_who_waited(customers: Customers) -> None:
     assert (line["hostile_language"], line["repetition"]) == (True, False)
 
 
+def test_six_messages_that_nobody_answered_hurt(customers: Customers) -> None:
+    for n in range(6):
+        customers.add(
+            [judged(n + 1, "a blame", at=days_ago(12 - 2 * n), has_side=True, agent=None)]
+        )
+    customers.add([judged(9, at=days_ago(0), customer="c2", has_side=True)])
+    assert customers.has_answers()
+    line = by_id(customers)["c1"]
+    assert line["pain"] > 0
+    assert line["quadrant"] == "hurt"
+
+
 def test_a_bot_answers_nobody_where_agents_are_named(customers: Customers) -> None:
     customers.add([judged(1, "a calm?", at=days_ago(9), customer="waits")])
     customers.add([judged(2, "we got it", at=days_ago(9), customer="waits", direction="out")])

@@ -20,7 +20,9 @@ TEXTS = ["a calm", "b insult", "c thanks", "d push", "e grave", "f blame"]
 def judged(row: int, text: str = "a calm", **fields: Any) -> Judged:
     given: Json = {"id": f"m{row}", "customer": "c1", "at": NOW - HOUR, "channel": "whatsapp"}
     found = Message(text, **given | fields)
-    return Judged(row, "/data/exports/chat.csv.gz", found, spoken(text) if found.direction == "in" else None)
+    return Judged(
+        row, "/data/exports/chat.csv.gz", found, spoken(text) if found.direction == "in" else None
+    )
 
 
 def loader(database: Database, **options: Any) -> StoreLoader:

@@ -156,3 +156,25 @@ def test_wrong_bytes_are_shown_and_end_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "[ ]\n"])
 def test_an_empty_array(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == []
+
+
+def test_lines_that_are_longer_than_the_head(tmp_path: Path) -> None:
+    records = [{"id": i, "text": "متأخر" * 20_000, "tags": [{"a": 1}]} for i in range(3)]
+    assert read(tmp_path, "\n" + "\n".join(map(dump, records)) + "\n") == records
+    assert open_file(tmp_path / "archive").format == "jsonl"
+    assert read(tmp_path, dump(records)) == records
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**16))
+def test_constants_in_an_array_wherever_a_block_ends(padding: int) -> None:
+    text = 'NaN \\" -Infinity \\\\'
+    record = '{"pad": "%s", "a": NaN, "b": [-Infinity, Infinity], "text": "%s"}'
+    records = [record % ("x" * padding, text), *[record % ("", text)] * 1500]
+    with TemporaryDirectory() as folder:
+        found = read(Path(folder), f"[{','.join(records)}]", format="json", encoding="utf-8")
+    assert len(found) == 1501
+    for row in found:
+        assert row["a"] is None
+        assert row["b"] == ["-Infinity", "Infinity"]
+        assert row["text"] == 'NaN " -Infinity \\'

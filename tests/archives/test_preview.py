@@ -8,7 +8,9 @@ from serving.archives.meaning import understand
 from serving.archives.pipeline import Reading
 from serving.archives.preview import brief, preview
 from serving.archives.row import ReadOptions, Row
+from serving.archives.whatsapp import WhatsAppArchive
 from tests.archives.tables import NoFile, Table, table
+from tests.archives.test_whatsapp import CHAT, NOOR, SARA, Export
 
 
 def readings(*archives: Table, **options: Any) -> list[Reading]:
@@ -42,7 +44,7 @@ def test_an_archive_with_everything() -> None:
         "  customer   العميل (by its name)",
         "  sent_at    التاريخ (by its name); no zone is named: read as Asia/Riyadh (--timezone);"
         " day first (a number above 12 proves it)",
-        "  direction  الاتجاه (by its name)",
+        "  direction  الاتجاه (by its name); وارد → in",
         "  channel    القناة (by its name)",
         "  not used   اللون",
         "  e.g. 2024-03-13T09:30:00Z · customer c1 · in · whatsapp · “فين الطلب؟ فين الطلب؟ فين الطلب؟"
@@ -111,6 +113,49 @@ def test_archives_that_are_understood_alike_are_told_together() -> None:
         "messages.csv and 2 more like it: CSV",
         "messages.csv: CSV",
     ]
+
+
+def chat(text: str, name: str = "chat.txt", **options: Any) -> WhatsAppArchive:
+    return WhatsAppArchive(Export(text, name), "utf-8", ReadOptions(**options))
+
+
+def test_a_chat_whose_company_is_not_known_says_so() -> None:
+    found = list(map(Reading, [chat(CHAT)], understand([chat(CHAT)], ReadOptions())))
+    warning = (
+        f"  ! Nothing tells who of {SARA}, {NOOR} is the company: every sender is taken as a customer"
+        ' (--company "NAME").'
+    )
+    assert warning in brief(found).splitlines()
+    assert warning in preview(found).splitlines()
+    assert "  id         " in preview(found)
+    assert "  ticket     " not in preview(found)
+
+
+def test_a_company_that_nobody_is_called_is_told() -> None:
+    known = chat(CHAT, company=frozenset({NOOR, "Nobody"}))
+    found = list(map(Reading, [known], understand([known], ReadOptions())))
+    warning = f"  ! No sender is called Nobody; senders are {SARA}, {NOOR} (--company)."
+    assert [line for line in brief(found).splitlines() if "!" in line] == [warning]
+    assert warning in preview(found).splitlines()
+
+
+def test_chats_of_two_companies_are_told_apart() -> None:
+    name = f"WhatsApp Chat with {SARA}.txt"
+    chats = [chat(CHAT, name), chat(CHAT, name), chat(CHAT.replace(NOOR, "Other"), name)]
+    found = brief(list(map(Reading, chats, understand(chats, ReadOptions()))))
+    assert "and 1 more like it" in found
+    assert "company: Other" in found
+
+
+def test_what_each_direction_means_is_told() -> None:
+    found = told(table("direction | text", "زبون | hello", "موظف | hi", "x | hi"))
+    assert "زبون → in; موظف → out; x → not known: taken as the customer's" in found
+
+
+def test_columns_that_no_row_has_and_empty_files() -> None:
+    found = told(table("id | text", " | hello"))
+    assert "  id  " not in found
+    assert "  ! It is empty: there is nothing to score." in told(table("id | text")).splitlines()
 
 
 def test_in_short_it_is_a_line_an_archive_and_the_warnings() -> None:

@@ -211,3 +211,13 @@ def test_a_fingerprint_changes_with_the_content(tmp_path: Path) -> None:
     path.write_bytes(_TABLE.replace(b"hello", b"jello"))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert source.fingerprint() != before
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_zip_with_two_files_of_one_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for _ in range(2):
+            archive.writestr("a.csv", _TABLE)
+    with pytest.raises(ArchiveError, match="several files of the same name: unpack it first"):
+        names(path)
