@@ -21,7 +21,8 @@ _FEW_MESSAGES = 300
 _SOME_OTHER_LANGUAGE = 0.02
 _SOME_ARABIZI = 0.05
 _RARE_SEPARATION = 0.01
-"""Share of customers above which separations are no longer rare: then the fault is not theirs."""
+_ENOUGH_CUSTOMERS = 100
+"""Of so many customers, a share above that of candidates for a separation points at the company."""
 
 # Plain text, not HTML: whoever shows it escapes it (the report does).
 _texts = Environment(
@@ -135,5 +136,6 @@ def _about_the_customers(ranking: Ranking, settings: IndexSettings) -> Iterator[
 def _separations(ranking: Ranking) -> Iterator[Finding]:
     if ranking.separations:
         part = ranking.separations / ranking.customers
-        figures = {"count": ranking.separations, "rare": part <= _RARE_SEPARATION, "share": part}
+        rare = part <= _RARE_SEPARATION or ranking.customers < _ENOUGH_CUSTOMERS
+        figures = {"count": ranking.separations, "rare": rare, "share": part}
         yield Finding("separations", figures)
