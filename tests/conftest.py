@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
 import string
@@ -124,6 +125,12 @@ def rows_read(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> list[i
 def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test writes into another's store, or into the working folder."""
     monkeypatch.setenv("BRANDTOX_DATABASE_URL", f"sqlite:///{tmp_path / 'store.db'}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figure is kept because a busy machine took long over it."""
+    monkeypatch.setattr("serving.kept._DEAR_SECONDS", math.inf)
 
 
 class Postgres:

@@ -282,9 +282,9 @@ async def test_messages_are_never_scanned(api: httpx.AsyncClient, store: Databas
 
 def test_dear_figures_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes a second is computed every hundred; what takes none, every time."""
-    clock = Clock(0.0)
+    clock, kept = Clock(0.0), Kept()
     monkeypatch.setattr("serving.kept.time.monotonic", clock)
-    kept = Kept()
+    monkeypatch.setattr("serving.kept._DEAR_SECONDS", 0.25)
     number = 0
 
     def compute(seconds: float) -> dict[str, Any]:
@@ -307,6 +307,7 @@ def test_the_previous_figures_are_told_while_one_thread_computes_them_anew(
 ) -> None:
     clock, kept = Clock(0.0), Kept()
     monkeypatch.setattr("serving.kept.time.monotonic", clock)
+    monkeypatch.setattr("serving.kept._DEAR_SECONDS", 0.25)
     began, ends = threading.Event(), threading.Event()
 
     def dear() -> dict[str, Any]:
