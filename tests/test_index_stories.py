@@ -90,6 +90,15 @@ def test_private_channels_of_ones_own_accord_are_a_sign() -> None:
     assert sign(found, "informal_channel").since == at(0)
 
 
+def test_a_sign_that_has_just_begun_has_half_its_weight() -> None:
+    pushes = [says(day, off_channel=True) for day in (0, 2, 4, 6)]
+    strengths = [
+        sign(reading(pushes[:count]), "informal_channel").strength(at(6), SETTINGS)
+        for count in (2, 3, 4)
+    ]
+    assert strengths == [0.0, 0.5, 1.0]
+
+
 def test_a_complaint_back_within_a_week_was_never_solved() -> None:
     found = reading(solved_again_and_again(5, apart=4))
     assert not sign(found, "repetition").active

@@ -20,6 +20,9 @@ SIGNS = (
 )
 _FRESH_DAYS = 14.0
 """So long after its last evidence a sign has its full weight; then it fades."""
+_FIRST_WEIGHT = 0.5
+"""Of its weight a sign has this share when it has just begun to stand, and all of it with one more
+episode: one message read wrongly moves the index half as far."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Sign:
         since: its first evidence, in seconds since 1970; None when there is none or it has lapsed.
         last: its last evidence.
         message_ids: the last messages that are its evidence.
+        weight: share of its full weight, 0 to 1, that its evidence gives it.
     """
 
     name: str
@@ -38,12 +42,13 @@ class Sign:
     since: float | None = None
     last: float | None = None
     message_ids: tuple[str, ...] = ()
+    weight: float = 1.0
 
     def strength(self, at: float, settings: IndexSettings) -> float:
-        """1 while evidence is fresh, less as it ages, 0 when the sign does not stand."""
+        """Its weight while evidence is fresh, less as it ages, 0 when the sign does not stand."""
         if not self.active or self.last is None:
             return 0.0
-        return decayed(1.0, at - self.last - _FRESH_DAYS * DAY, settings.half_life_days)
+        return decayed(self.weight, at - self.last - _FRESH_DAYS * DAY, settings.half_life_days)
 
 
 def read_signs(state: State, at: float, settings: IndexSettings, snapshot: Snapshot) -> list[Sign]:
@@ -73,7 +78,8 @@ def _by_evidence(state: State, name: str, needed: int, at: float, settings: Inde
         written = state.language.messages.read(at, settings.half_life_days)
         active = active and hostile >= settings.hostile_share * written
     ids = tuple(identity for _, identity in run.recent)
-    return Sign(name, active, run.since, run.last, ids)
+    weight = 1.0 if run.count > needed else _FIRST_WEIGHT
+    return Sign(name, active, run.since, run.last, ids, weight)
 
 
 def _volume(state: State, at: float, settings: IndexSettings, snapshot: Snapshot) -> Sign:

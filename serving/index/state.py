@@ -21,7 +21,7 @@ from serving.index.language import Language
 from serving.index.service import Service
 from serving.index.settings import IndexSettings
 
-LOGIC = 1
+LOGIC = 2
 """Raise it with every change after which the same events give another state, though its fields and the
 settings are as before: kept states are then folded anew at the next start."""
 
