@@ -91,10 +91,9 @@ def test_private_channels_of_ones_own_accord_are_a_sign() -> None:
 
 
 def test_a_sign_that_has_just_begun_has_half_its_weight() -> None:
-    pushes = [says(day, off_channel=True) for day in (0, 2, 4, 6)]
     strengths = [
-        sign(reading(pushes[:count]), "informal_channel").strength(at(6), SETTINGS)
-        for count in (2, 3, 4)
+        sign(found, "informal_channel").strength(found.at, SETTINGS)
+        for found in (reading(served([0, 8, 16, 24][:count], "off_channel")) for count in (2, 3, 4))
     ]
     assert strengths == [0.0, 0.5, 1.0]
 
