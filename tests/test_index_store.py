@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serving.index.settings import DAY
+from serving.index.state import LOGIC
 from serving.store.messages import add_messages
 from tests.helpers import NOW
 from tests.stores import Company, days_ago, message, reply
@@ -42,7 +43,7 @@ def test_a_change_of_the_logic_folds_every_state_anew(
     company.work()
     company.states.check_settings()
     assert company.dirty_from() is None
-    monkeypatch.setattr("serving.store.states.LOGIC", 2)
+    monkeypatch.setattr("serving.store.states.LOGIC", LOGIC + 1)
     company.states.check_settings()
     assert company.dirty_from() is not None
     company.work()
