@@ -22,10 +22,14 @@ from serving.archives.helpdesk import (
 )
 from serving.archives.row import Row
 
+Contact = tuple[str | None, str | None]
+"""Id and name."""
+
 _MESSAGE = re.compile(r'"message_type"\s*:\s*(?:[0-3]\b|"(?:incoming|outgoing|activity|template)")')
 _DESK = re.compile(r'"Channel::\w|"inbox_id"\s*:|"inbox"\s*:\s*\{')
 _TYPES = {0: "incoming", 1: "outgoing", 2: "activity", 3: "template"}
 _DIRECTIONS = {"incoming": "in", "outgoing": "out", "template": "out"}
+_NOBODY: Contact = None, None
 _CHANNELS = {
     "webwidget": "chat",
     "facebookpage": "messenger",
@@ -62,7 +66,7 @@ class ChatwootArchive(HelpDeskArchive):
         ("message_type", "string"): "",
     }
 
-    _last: tuple[str | None, str | None] = None, None
+    _last: tuple[str | None, Contact] = None, _NOBODY
     """Conversation and contact of the message before."""
 
     @property
@@ -71,7 +75,7 @@ class ChatwootArchive(HelpDeskArchive):
 
     def rows(self) -> Iterator[Row]:
         reading = copy.copy(self)  # another may be under way, to count the rows
-        reading._last = None, None
+        reading._last = None, _NOBODY
         yield from super(ChatwootArchive, reading).rows()
 
     def read_record(self, record: dict[str, Any]) -> Iterator[Row]:
@@ -91,13 +95,14 @@ class ChatwootArchive(HelpDeskArchive):
 
     def _lone_row(self, message: dict[str, Any]) -> Row:
         """A message that stands alone: its conversation is within it, or only named."""
-        about = _about(as_object(message.get("conversation")))
+        conversation = as_object(message.get("conversation"))
+        about = _about(conversation)
         ticket = as_id(message.get("conversation_id")) or about["ticket_id"]
-        contact = about["customer_id"] or _contact(message)
-        if contact is None and self._last[0] == ticket:
+        contact = _contact(conversation, message)
+        if contact == _NOBODY and self._last[0] == ticket:
             contact = self._last[1]
         self._last = ticket, contact
-        about |= {"ticket_id": ticket, "customer_id": contact}
+        about |= {"ticket_id": ticket, "customer_id": contact[0], "customer_name": contact[1]}
         if about["channel"] is None:
             about["channel"] = _channel(message)
         return _message_row(message, about)
@@ -106,9 +111,11 @@ class ChatwootArchive(HelpDeskArchive):
 def _about(conversation: dict[str, Any]) -> dict[str, Any]:
     """The columns that are the same for all messages of a conversation."""
     attributes = as_object(conversation.get("additional_attributes"))
+    contact, name = _contact(conversation)
     return {
         "ticket_id": as_id(conversation.get("id")),
-        "customer_id": _contact(conversation),
+        "customer_id": contact,
+        "customer_name": name,
         "channel": _channel(conversation),
         "subject": attributes.get("mail_subject"),
         "status": conversation.get("status"),
@@ -117,17 +124,25 @@ def _about(conversation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _contact(record: dict[str, Any]) -> str | None:
-    """The contact of a conversation, or of a message that the contact wrote."""
+def _contact(*records: dict[str, Any]) -> Contact:
+    """The contact of a conversation, or of a message that the contact wrote; of several records the
+    first that tells.
+    """
+    places = [place for record in records for place in _contacts(record)]
+    ids = (as_id(place.get("id")) for place in places)
+    names = (as_text(place.get("name")) for place in places)
+    return next(filter(None, ids), None), next(filter(None, names), None)
+
+
+def _contacts(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where a record may tell who the contact is, the surest first."""
+    yield as_object(as_object(record.get("meta")).get("sender"))
+    yield as_object(record.get("contact"))
+    yield {"id": as_object(record.get("contact_inbox")).get("contact_id")}
+    yield {"id": record.get("contact_id")}
     sender = as_object(record.get("sender"))
-    is_contact = sender.get("type") == "contact" or _type(record) == "incoming"
-    return (
-        as_id(as_object(as_object(record.get("meta")).get("sender")).get("id"))
-        or as_id(as_object(record.get("contact")).get("id"))
-        or as_id(as_object(record.get("contact_inbox")).get("contact_id"))
-        or as_id(record.get("contact_id"))
-        or (as_id(sender.get("id")) if is_contact else None)
-    )
+    if sender.get("type") == "contact" or _type(record) == "incoming":
+        yield sender
 
 
 def _channel(record: dict[str, Any]) -> str | None:

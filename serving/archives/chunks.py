@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from model import Verdict
 from model.labels import LABELS, SENTIMENTS, SIGNS
+from serving.archives.encodings import bytes_as_text
 from serving.archives.row import Judged, Message, Row
 from serving.archives.verdicts import Key, key_of
 from serving.messages import replace_surrogates
@@ -111,7 +112,7 @@ def cut(rows: Iterable[tuple[Origin, Row]]) -> Iterator[list[tuple[Origin, Row]]
     characters = 0
     for origin, row in rows:
         part.append((origin, row))
-        characters += _size(row.fields)
+        characters += size_of(row.fields)
         if len(part) == ROWS or characters >= _CHARACTERS:
             yield part
             part, characters = [], 0
@@ -119,13 +120,13 @@ def cut(rows: Iterable[tuple[Origin, Row]]) -> Iterator[list[tuple[Origin, Row]]
         yield part
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
     """Characters and bytes in a value, however deep."""
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_size, value.values()))
-    return sum(map(_size, value)) if isinstance(value, list) else 1
+        return sum(map(size_of, value.values()))
+    return sum(map(size_of, value)) if isinstance(value, list) else 1
 
 
 def to_table(
@@ -160,7 +161,11 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: pa.DataType) -> 
 
 
 def _to_json(row: Mapping[str, Any]) -> str:
-    return replace_surrogates(json.dumps(row, ensure_ascii=False, default=str))
+    return replace_surrogates(json.dumps(row, ensure_ascii=False, default=_to_text))
+
+
+def _to_text(value: Any) -> str:
+    return bytes_as_text(value) if isinstance(value, bytes) else str(value)
 
 
 def _roles(message: Message | None) -> dict[str, Any] | None:

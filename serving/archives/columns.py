@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
-from functools import lru_cache
 from typing import Any
 
+from serving.archives.column_names import PERHAPS_NAMES, RANKS, plain_name
 from serving.archives.moments import plain
 from serving.archives.row import ArchiveError
 
-ROLES = ("text", "id", "customer", "sent_at", "direction", "channel", "ticket", "agent")
+ROLES = ("text", "id", "customer", "name", "sent_at", "direction", "channel", "ticket", "agent")
 TOLD, BY_NAME, BY_CONTENT = "told", "name", "content"
-
-_NAMES: dict[str, str] = {
-    "text": """text, message text, message body, message, body, content, text body, customer message,
-        client message, user message, comment, comment text, comment body, review, review text,
-        review body, feedback, complaint, tweet, post, post text, msg, sms, chat message, messages,
-        comments, reviews, plain body, description, details, inquiry, question, request, notes, note,
-        caption, subject,
-        النص, نص الرسالة, نص, الرسالة, رسالة العميل, رسالة الزبون, محتوى الرسالة, المحتوى, الرسائل,
-        نص التعليق, التعليق, التعليقات, المراجعة, نص المراجعة, التقييم النصي, الشكوى, نص الشكوى,
-        الاستفسار, نص الاستفسار, السؤال, الطلب, الوصف, التفاصيل, الملاحظات, ملاحظات العميل, الموضوع""",
-    "id": """id, message id, msg id, row id, record id, comment id, review id, tweet id, post id,
-        external id, uuid, guid,
-        معرف الرسالة, رقم الرسالة, معرف, رقم التعليق, رقم المراجعة, رقم السجل, مسلسل, رقم""",
-    "customer": """customer id, client id, customer number, customer no, customer code, client code,
-        client number, user id, contact id, requester id, account id, account number, subscriber id,
-        member id, visitor id, wa id, customer, client, customer phone, client phone, phone number,
-        mobile number, phone, mobile, msisdn, whatsapp number, customer email, client email,
-        user email, requester email, contact email, email address, email, e mail, requester, contact,
-        user, username, user name, account, subscriber, member, customer name, client name,
-        contact name, full name, sender id, from number, from id, author id, author, sender, from, name,
-        رقم العميل, معرف العميل, كود العميل, رقم الزبون, معرف الزبون, كود الزبون, رقم المشترك,
-        رقم العضوية, رقم الحساب, رقم المستخدم, معرف المستخدم, العميل, الزبون, هاتف العميل, جوال العميل,
-        رقم الهاتف, رقم الجوال, رقم الموبايل, رقم التليفون, رقم الواتساب, الهاتف, الجوال, الموبايل,
-        التليفون, تليفون, المحمول, رقم المحمول, البريد الإلكتروني, الإيميل, المستخدم, المشترك, الحساب,
-        اسم العميل, اسم الزبون, اسم المستخدم, المرسل, اسم المرسل, الاسم""",
-    "sent_at": """sent at, sent time, sent on, date sent, time sent, created at, created time, created on,
-        creation time, date created, created, datetime, date time, date and time, timestamp,
-        time stamp, message time, message date, message timestamp, received at, received on,
-        posted at, published at, published, submitted at, submitted on, ts, date, day, time, at, when,
-        opened at, updated at,
-        تاريخ الإرسال, وقت الإرسال, تاريخ الرسالة, وقت الرسالة, التاريخ والوقت, الوقت والتاريخ,
-        تاريخ ووقت, تاريخ الإنشاء, تاريخ التعليق, تاريخ الاستلام, تاريخ النشر, تاريخ الشكوى, التاريخ,
-        الوقت, اليوم, متى""",
-    "direction": """direction, message direction, in out, message type, sender type, author type,
-        sender role, role, from type, sent by, source type, kind, type, sender, author, from,
-        from me, is from me, incoming, is incoming, inbound, is inbound, from customer,
-        is from customer, is customer, outgoing, is outgoing, outbound, is outbound, from agent,
-        is from agent, is agent,
-        الاتجاه, اتجاه الرسالة, نوع الرسالة, نوع المرسل, صفة المرسل, المرسل, النوع, من, وارد صادر,
-        صادر وارد""",
-    "channel": """channel, channel type, message channel, platform, medium, inbox, source channel, via,
-        القناة, قناة التواصل, المنصة, وسيلة التواصل, المصدر""",
-    "ticket": """ticket id, ticket, ticket number, ticket no, case id, case number, case, issue id,
-        complaint id, complaint number, conversation id, conversation,
-        رقم التذكرة, التذكرة, معرف التذكرة, رقم الشكوى, رقم البلاغ, رقم الحالة, رقم المحادثة,
-        معرف المحادثة, المحادثة""",
-    "agent": """agent id, agent, agent name, employee id, employee, employee name, staff id, staff,
-        operator, operator id, representative, rep, assignee id, assignee, assigned to, handled by,
-        رقم الموظف, الموظف, اسم الموظف, معرف الموظف, الوكيل, اسم الوكيل, المسؤول, ممثل الخدمة""",
-}
-"""Names by role, the best first."""
 
 NO_TEXT = "no column is known as the text"
 
@@ -80,24 +28,8 @@ _HOUR = re.compile(r"\d\d?[:.]\d\d")
 _LEAST_WORDS = 1.5
 """Mean words of a column that can be the text when no name says which is."""
 
-
-@lru_cache(4_096)
-def plain_name(name: str) -> str:
-    """A name without case, spaces, signs, vowel signs, ال, and the ways to write alif, ya and ta."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    bare = "".join(
-        c for c in unicodedata.normalize("NFKD", name) if unicodedata.category(c) != "Mn"
-    )
-    bare = bare.lower().translate({ord("ى"): "ي", ord("ة"): "ه", ord("ـ"): None})
-    words = re.findall(r"[^\W_]+", bare)
-    return "".join(re.sub(r"^(و?)ال(?=\w{2})", r"\1", word) for word in words)
-
-
-_RANKS = {
-    role: {plain_name(name): rank for rank, name in reversed(list(enumerate(names.split(","))))}
-    for role, names in _NAMES.items()
-}
 _DIRECTIONS = dict.fromkeys(_IN_WORDS.split(), "in") | dict.fromkeys(_OUT_WORDS.split(), "out")
+_PERSON = re.compile(r"[^\d@]*[^\W\d_][^\d@]*")
 _INCOMING = {"incoming", "isincoming", "inbound", "isinbound"}
 _INCOMING |= {"fromcustomer", "isfromcustomer", "iscustomer"}
 _OUTGOING = {"outgoing", "isoutgoing", "outbound", "isoutbound", "fromme", "isfromme"}
@@ -121,7 +53,8 @@ def find_columns(
     """The column of each role that has one, given the columns and the first rows.
 
     A role told as "" has none. A column whose name does for a direction is one only if its values do:
-    known words, or the `incoming` ones that the user has told.
+    known words, or the `incoming` ones that the user has told. Names of customers are looked for where
+    another column tells who they are.
 
     Without any row only names are asked.
 
@@ -132,7 +65,8 @@ def find_columns(
     named = sorted(
         (rank, ROLES.index(role), place)
         for place, column in enumerate(columns)
-        for role, ranks in _RANKS.items()
+        for role, ranks in RANKS.items()
+        if role != "name"
         if (rank := ranks.get(plain_name(column))) is not None
     )
     for _, role_place, place in named:
@@ -143,6 +77,8 @@ def find_columns(
         values = [row.get(column) for row in sample]
         if role != "direction" or tells_direction(column, values, incoming):
             found[role] = Found(column, BY_NAME)
+    if "name" not in told and (name := _find_name(columns, sample, found, incoming)):
+        found["name"] = Found(name, BY_NAME)
     if "text" not in found and sample:
         free = [c for c in columns if c not in {other.column for other in found.values()}]
         found["text"] = Found(_longest(free, columns, sample), BY_CONTENT)
@@ -159,6 +95,47 @@ def _told(columns: Sequence[str], told: Mapping[str, str]) -> list[tuple[str, Fo
         if column:
             found.append((role, Found(column, TOLD)))
     return found
+
+
+def _find_name(
+    columns: Sequence[str],
+    sample: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Found],
+    incoming: frozenset[str],
+) -> str | None:
+    """The column of the customers' names, beside the one that tells who they are."""
+    if "customer" not in found:
+        return None
+    taken = {other.column for other in found.values()}
+    free = {plain_name(column): column for column in reversed(columns) if column not in taken}
+    if sure := [free[name] for name in RANKS["name"] if name in free]:
+        return sure[0]
+    side = found["direction"].column if "direction" in found else None
+    written = [
+        row for row in sample if side is None or _side(side, row.get(side), incoming) != "out"
+    ]
+    perhaps = [free[name] for name in PERHAPS_NAMES if name in free]
+    customer = found["customer"].column
+    return next((one for one in perhaps if _names_customers(one, customer, written)), None)
+
+
+def _side(column: str, value: Any, incoming: frozenset[str]) -> str | None:
+    return read_direction(column, str(value).strip(), incoming)
+
+
+def _names_customers(column: str, customer: str, sample: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column holds the names of the customers: words, one for each customer, and not the
+    same few for all, as agents or products have them.
+    """
+    pairs = {
+        (str(row[customer]).strip(), str(row[column]).strip())
+        for row in sample
+        if row.get(customer) not in (None, "") and row.get(column) not in (None, "")
+    }
+    customers, names = {one for one, _ in pairs}, {name for _, name in pairs}
+    words = sum(_PERSON.fullmatch(name) is not None for name in names)
+    one_each = 2 * len(pairs) <= 3 * len(customers)
+    return bool(pairs) and 2 * words > len(names) and one_each and 4 * len(names) >= len(customers)
 
 
 def _list(columns: Sequence[str]) -> str:
@@ -206,7 +183,7 @@ def read_direction(column: str, value: str, incoming: frozenset[str] = frozenset
 
 def may_tell_direction(column: str) -> bool:
     """Whether its name does for a direction."""
-    return plain_name(column) in _RANKS["direction"]
+    return plain_name(column) in RANKS["direction"]
 
 
 def tells_direction(
@@ -250,4 +227,4 @@ def _has_hour(value: Any) -> bool:
 
 def is_known_name(name: str) -> bool:
     """Whether a column of this name says what it holds."""
-    return any(plain_name(name) in ranks for ranks in _RANKS.values())
+    return any(plain_name(name) in ranks for ranks in RANKS.values())

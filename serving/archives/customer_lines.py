@@ -16,7 +16,7 @@ from serving.index.signs import SIGNS
 from serving.times import maybe_wire_time
 
 COLUMNS: dict[str, type] = {
-    "customer_id": str,
+    **dict.fromkeys(("customer_id", "name"), str),
     **dict.fromkeys(("messages", "messages_in", "messages_out", *LABELS, "needs_review"), int),
     **dict.fromkeys(("first_at", "last_at"), str),
     **dict.fromkeys(("index", "index_low", "index_high", "pain"), float),
@@ -25,10 +25,12 @@ COLUMNS: dict[str, type] = {
     "step": str,
     "evidence": list,
     "language": str,
+    "understood_customer": str,
 }
-"""Columns of the customers file, in order, with their types (the list is one of strings). Labels are
-numbers of messages that have them, `evidence` the ids of those that weigh most; what the archive does not
-allow to know is None."""
+"""Columns of the customers file, in order, with their types (the list is one of strings). `customer_id` is
+as the archive first writes it, `understood_customer` the one way to write it, `name` the last that is
+known. Labels are numbers of messages that have them, `evidence` the ids of those that weigh most; what the
+archive does not allow to know is None."""
 
 _EVIDENCE = 5
 
@@ -40,10 +42,16 @@ class Tally:
     """What is counted of a customer's messages.
 
     Attributes:
+        written: number of the first row, and the customer's id in it.
+        name: the last that is known.
+        answers: a source of the messages tells what the company answered.
         hostile: incoming messages with a label.
         worst: highest score of a label and id, of the messages that have one; a heap.
     """
 
+    written: tuple[float, str] = (float("inf"), "")
+    name: str | None = None
+    answers: bool = False
     incoming: int = 0
     outgoing: int = 0
     labels: Counter[str] = field(default_factory=Counter)
@@ -53,6 +61,11 @@ class Tally:
     first_at: float | None = None
     last_at: float | None = None
     worst: list[tuple[float, str]] = field(default_factory=list)
+
+    def identify(self, row: int, written: str, name: str | None) -> None:
+        """How a row calls the customer; it was sent not earlier than those before."""
+        self.written = min(self.written, (row, written))
+        self.name = name or self.name
 
     def date(self, at: float) -> None:
         """A message was sent at `at`, not earlier than those before."""
@@ -79,22 +92,22 @@ class Tally:
         return self.hostile / self.incoming if self.incoming else 0.0
 
 
-def line(
-    customer: str, tally: Tally, reading: Reading | None, answers: bool, settings: IndexSettings
-) -> Line:
+def line(customer: str, tally: Tally, reading: Reading | None, settings: IndexSettings) -> Line:
     """All `COLUMNS` of one customer; `reading` is None where no time is known.
 
-    `answers` says whether the archive holds the company's answers. Without them nobody knows who had to
-    wait: there is no pain, no quadrant and no step, and of the signs only one that stands is told.
+    Where the company's answers are unknown, nobody knows who had to wait: there is no pain, no quadrant and
+    no step, and of the signs only one that stands is told.
     """
     found: Line = dict.fromkeys(COLUMNS)
-    return found | _counts(customer, tally) | _standing(reading, answers, settings)
+    return found | _counts(customer, tally) | _standing(reading, tally.answers, settings)
 
 
 def _counts(customer: str, tally: Tally) -> Line:
     languages = sorted(tally.languages.items(), key=lambda found: (-found[1], found[0]))
     return {
-        "customer_id": customer,
+        "customer_id": tally.written[1],
+        "name": tally.name,
+        "understood_customer": customer,
         "messages": tally.incoming + tally.outgoing,
         "messages_in": tally.incoming,
         "messages_out": tally.outgoing,

@@ -8,7 +8,7 @@ number of messages, and with that of customers by a few figures each.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
@@ -41,12 +41,26 @@ CREATE TABLE IF NOT EXISTS messages (
     incoming INTEGER NOT NULL,
     language TEXT,
     needs_review INTEGER NOT NULL,
+    written TEXT,
+    name TEXT,
     event BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_in_order ON messages (customer, at);
-CREATE TABLE IF NOT EXISTS sources (name TEXT PRIMARY KEY, answers INTEGER, names_agents INTEGER);
+CREATE TABLE IF NOT EXISTS sources (
+    name TEXT PRIMARY KEY,
+    sides INTEGER,
+    addressed INTEGER,
+    unaddressed INTEGER,
+    names_agents INTEGER
+);
 """
-"""`same` is equal for the same message twice (exports overlap); null without an id."""
+"""`same` is equal for the same message twice (exports overlap); null without an id. Of a source: that it
+tells the company's messages from the customers' (it may have none); that it has some to a known customer,
+and to nobody known; that it names who writes them.
+"""
+
+_TELLING = """SELECT name, sides AND (addressed OR NOT unaddressed), names_agents FROM sources"""
+"""Sources, whether they tell whose messages were answered, and whether they name who answers."""
 
 _RANKING = """
 DROP TABLE IF EXISTS ranking;
@@ -81,17 +95,20 @@ class Customers:
         of two that are the same message; those of no customer are left out.
         """
         self._ranked = False
-        named = [one for one in judged if one.message.customer is not None]
+        every = list(judged)
+        named = [one for one in every if one.message.customer is not None]
         with self._connection:
             self._connection.executemany(
-                f"INSERT OR IGNORE INTO messages VALUES ({','.join('?' * 9)})",
+                f"INSERT OR IGNORE INTO messages VALUES ({','.join('?' * 11)})",
                 map(self._row, named),
             )
             self._connection.executemany(
-                """INSERT INTO sources VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET
-                answers = max(answers, excluded.answers),
+                """INSERT INTO sources VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                sides = max(sides, excluded.sides),
+                addressed = max(addressed, excluded.addressed),
+                unaddressed = max(unaddressed, excluded.unaddressed),
                 names_agents = max(names_agents, excluded.names_agents)""",
-                {(one.source, *_tells(one)) for one in named},
+                {(one.source, *_tells(one)) for one in every},
             )
 
     def _row(self, one: Judged) -> tuple[Any, ...]:
@@ -105,6 +122,8 @@ class Customers:
             message.direction == "in",
             verdict and verdict.language,
             verdict is not None and verdict.needs_review,
+            message.customer_written,
+            message.name,
             _encoder.encode(self._event(one)),
         )
 
@@ -136,10 +155,6 @@ class Customers:
         at: float | None = self._connection.execute("SELECT max(at) FROM messages").fetchone()[0]
         return at
 
-    def has_answers(self) -> bool:
-        """Whether the company's messages are known: that there are some, or that there are none."""
-        return bool(self._connection.execute("SELECT max(answers) FROM sources").fetchone()[0])
-
     def lines(self) -> Iterator[Line]:
         """The lines of the customers file: highest index first, then those without an index by their
         share of hostile messages; equal ones by id.
@@ -155,18 +170,18 @@ class Customers:
         with self._connection:
             self._connection.executemany(
                 "INSERT INTO ranking VALUES (?, ?, ?)",
-                self._placed(self.as_of(), self.has_answers()),
+                self._placed(self.as_of()),
             )
         self._ranked = True
 
-    def _placed(self, at: float | None, answers: bool) -> Iterator[tuple[float, str, bytes]]:
+    def _placed(self, at: float | None) -> Iterator[tuple[float, str, bytes]]:
         snapshot = Snapshot() if at is None else self._snapshot(at)
         for customer, tally, state in self._folded():
             reading = None
             if at is not None and state.events:
                 reading = read(state, at, self._settings, snapshot)
             place = -reading.index if reading else 1.0 - tally.hostile_share
-            found = line(customer, tally, reading, answers, self._settings)
+            found = line(customer, tally, reading, self._settings)
             yield place, customer, _encoder.encode(found)
 
     def _snapshot(self, at: float) -> Snapshot:
@@ -182,14 +197,13 @@ class Customers:
 
     def _folded(self) -> Iterator[tuple[str, Tally, State]]:
         """Each customer, in order of id."""
-        naming = "SELECT name FROM sources WHERE names_agents"
-        bots = {name for (name,) in self._connection.execute(naming)}
-        select = """SELECT customer, at, source, incoming, language, needs_review, event
-            FROM messages ORDER BY customer, at"""
+        sources = {name: tells for name, *tells in self._connection.execute(_TELLING)}
+        select = """SELECT customer, at, source, incoming, language, needs_review, event, row, written, name
+            FROM messages ORDER BY customer, at, row"""
         for customer, rows in groupby(self._connection.execute(select), key=lambda row: row[0]):
             tally, state = Tally(), State()
             for at, together in groupby(rows, key=lambda row: row[1]):
-                events = [_read(row, tally, bots) for row in together]
+                events = [_read(row, tally, *sources[row[2]]) for row in together]
                 if at is not None:
                     tally.date(at)
                     for event in order(events):
@@ -197,12 +211,12 @@ class Customers:
             yield customer, tally, state
 
 
-def _tells(one: Judged) -> tuple[bool, bool]:
-    """Of a source: that it tells answers from what customers wrote (it may have none), and that it
-    names who answers.
-    """
-    answer = one.message.direction == "out"
-    return answer or one.message.has_side, answer and one.message.agent is not None
+def _tells(one: Judged) -> tuple[bool, ...]:
+    """Of its source: the columns of `sources`."""
+    message = one.message
+    answer, nobody = message.direction == "out", message.customer is None
+    agent = answer and message.agent is not None
+    return answer or message.has_side, answer and not nobody, answer and nobody, agent
 
 
 def _same(one: Judged) -> bytes | None:
@@ -213,15 +227,17 @@ def _same(one: Judged) -> bytes | None:
     return blake2b(repr(content).encode(), digest_size=16).digest()
 
 
-def _read(row: tuple[Any, ...], tally: Tally, bots: Container[str]) -> Event:
-    """The event of a row, counted. An answer without an agent is a bot's where its source is one of
-    `bots`: it names agents.
+def _read(row: tuple[Any, ...], tally: Tally, answers: int, names_agents: int) -> Event:
+    """The event of a row, counted. What its source tells: whether messages were answered; who answers,
+    so that an answer without an agent is a bot's.
     """
-    _, _, source, is_incoming, language, needs_review, packed = row
+    customer, _, _, is_incoming, language, needs_review, packed, number, written, name = row
+    tally.identify(number, written or customer, name)
+    tally.answers = tally.answers or bool(answers)
     if is_incoming:
-        message = _decode_incoming(packed)
+        message = msgspec.structs.replace(_decode_incoming(packed), replies_known=bool(answers))
         tally.receive(message, language, bool(needs_review))
         return message
     tally.outgoing += 1
     answer = _decode_outgoing(packed)
-    return answer if source in bots else msgspec.structs.replace(answer, person=True)
+    return answer if names_agents else msgspec.structs.replace(answer, person=True)

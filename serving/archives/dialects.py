@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
+from serving.archives.headers import FIRST_ROWS, count_names
+
 SAMPLE_CHARACTERS = 2**18
 SAMPLE_ROWS = 1000
 SINGLE_COLUMN = "\x1f"
@@ -63,10 +65,12 @@ def find_dialect(sample: str, delimiter: str | None = None) -> Dialect:
         sample: the beginning of the file, from the header on.
         delimiter: the one told, or None.
     """
-    lines = _whole_lines(sample)
+    lines, cut = list(io.StringIO(sample, newline="")), len(sample) >= SAMPLE_CHARACTERS
+    if cut and len(lines) > 1:
+        del lines[-1]
     best, best_score = None, -1.0
     for dialect in _candidates(sample, delimiter):
-        score = _score(dialect, lines)
+        score = _score(dialect, lines, cut)
         if score > best_score:
             best, best_score = dialect, score
     assert best is not None
@@ -87,12 +91,14 @@ def _candidates(sample: str, delimiter: str | None) -> Iterator[Dialect]:
         yield Dialect(SINGLE_COLUMN, None)
 
 
-def _score(dialect: Dialect, lines: list[str]) -> float:
+def _score(dialect: Dialect, lines: list[str], cut: bool) -> float:
     """0 to 1: the share of rows with the most frequent number of columns, the more the better.
 
-    Cells that are still quoted take from it; so does a first row with another number.
+    Cells that are still quoted take from it; so does a first row with another number. Titles above
+    a header of known names do not count.
     """
-    rows = _sample_rows(dialect, lines)
+    rows = _sample_rows(dialect, lines, cut)
+    rows = rows[_header_place(rows) :]
     widths: dict[int, float] = defaultdict(float)
     for row in rows:
         if row:
@@ -109,8 +115,15 @@ def _score(dialect: Dialect, lines: list[str]) -> float:
     return score / 2 if share >= _CONSISTENT else 0.0
 
 
-def _sample_rows(dialect: Dialect, lines: list[str]) -> list[list[str]]:
-    """The rows in these lines; an empty one for what breaks the dialect's rules."""
+def _header_place(rows: list[list[str]]) -> int:
+    """The place of the first row with two known names, else 0."""
+    return next((n for n in range(len(rows))[:FIRST_ROWS] if count_names(rows[n:]) > 1), 0)
+
+
+def _sample_rows(dialect: Dialect, lines: list[str], cut: bool) -> list[list[str]]:
+    """The rows in these lines; an empty one for what breaks the dialect's rules, but not for a
+    record that the end of the sample cuts.
+    """
     reader = dialect.reader(iter(lines))
     rows: list[list[str]] = []
     while len(rows) < SAMPLE_ROWS:
@@ -118,7 +131,9 @@ def _sample_rows(dialect: Dialect, lines: list[str]) -> list[list[str]]:
             row = next(reader)
         except StopIteration:
             break
-        except csv.Error:
+        except csv.Error as error:
+            if cut and rows and "end of data" in str(error):
+                break
             rows.append([])
             continue
         if row:
@@ -136,8 +151,3 @@ def _still_quoted(row: list[str], dialect: Dialect) -> int:
         for cell in row
         for bare in [cell.strip(" ")]
     )
-
-
-def _whole_lines(sample: str) -> list[str]:
-    lines = list(io.StringIO(sample, newline=""))
-    return lines[:-1] if len(sample) >= SAMPLE_CHARACTERS and len(lines) > 1 else lines

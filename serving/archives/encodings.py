@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import io
 import re
@@ -73,6 +74,14 @@ def read_head(source: Source, encoding: str, characters: int = 2**16) -> str:
 def encoding_name(encoding: str) -> str:
     """As people call it."""
     return _NAMES.get(encoding, encoding)
+
+
+def bytes_as_text(value: bytes) -> str:
+    """The text that bytes are in UTF-8; Base64 of what is none, such as a picture."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
 
 
 def replaced(count: int) -> list[str]:

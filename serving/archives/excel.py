@@ -16,20 +16,27 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from serving.archives.headers import column_names, is_header
+from serving.archives.headers import (
+    FIRST_ROWS,
+    column_names,
+    count_names,
+    find_header,
+    rows_above,
+)
 from serving.archives.row import ArchiveError, ReadOptions, Row, Source
 from serving.archives.sources import ZIP_MAGIC, check_unpacked, seekable
 
-_FIRST_ROWS = 20
+_SAMPLE_ROWS = 100
 _EXACT = 2**53
 
 
 class ExcelArchive:
-    """The first visible sheet with cells, and all that have the same header.
+    """The visible sheet whose header has the most known names, else the first with cells; and all
+    that have the same header.
 
     Whole numbers are int, empty cells and errors such as #N/A are None, formulas have the value that
     was saved with them. A cell merged over several rows is in each of them. Empty rows are skipped.
-    Titles above the header (rows with one cell) are left out.
+    Titles above the header are left out.
     """
 
     format = "excel"
@@ -44,31 +51,35 @@ class ExcelArchive:
         self.source = source
         self.columns: list[str] | None = []
         self._limit = options.unpack_limit
-        self._tables: dict[str, int] = {}
-        self._others: list[str] = []
+        self._above: dict[str, int] = {}
         self._header = True
-        first: list[Any] | None = None
+        self._titles: list[list[str]] = []
         with self._opened() as workbook:
-            for sheet in _visible(workbook):
-                above, rows = _begin(sheet)
-                if first is None:
-                    first, self._tables[sheet.name] = rows[0], above
-                    self._header = is_header([list(map(_text, row)) for row in rows], options)
-                    names = list(map(_text, first))
-                    self.columns = column_names(names, len(names), self._header)
-                elif self._header and rows[0] == first:
-                    self._tables[sheet.name] = above
-                else:
-                    self._others.append(sheet.name)
+            sheets = {sheet.name: _first_rows(sheet) for sheet in _visible(workbook)}
+        if sheets:
+            self._find_table(sheets, options)
+        self._others = [name for name in sheets if name not in self._above]
+
+    def _find_table(self, sheets: dict[str, list[list[str]]], options: ReadOptions) -> None:
+        found = {name: find_header(rows, options) for name, rows in sheets.items()}
+        best = max(found, key=lambda name: count_names(sheets[name][found[name][0] :]))
+        above, self._header = found[best]
+        header = sheets[best][above]
+        self.columns = column_names(header, len(header), self._header)
+        for name, rows in sheets.items():
+            if name == best:
+                self._above[name] = above
+            elif self._header and header in rows[:FIRST_ROWS]:
+                self._above[name] = rows.index(header)
+            self._titles += rows[: self._above.get(name, 0)]
 
     @property
     def understood(self) -> list[str]:
         """See `Archive`."""
-        titles = sum(self._tables.values())
         return [
-            f"sheets read: {', '.join(self._tables) or 'none, all are empty'}",
+            f"sheets read: {', '.join(self._above) or 'none, all are empty'}",
             *([f"sheets left out: {', '.join(self._others)}"] if self._others else []),
-            *([f"{titles} rows above the header left out"] if titles else []),
+            *rows_above(self._titles),
             *([] if self._header else ["no header: the columns are column_1, column_2 …"]),
         ]
 
@@ -76,7 +87,7 @@ class ExcelArchive:
         """See `Archive.rows`."""
         columns = self.columns or []
         with self._opened() as workbook:
-            for name, above in self._tables.items():
+            for name, above in self._above.items():
                 rows = _filled_rows(workbook.get_sheet_by_name(name))
                 for cells in islice(rows, above + self._header, None):
                     yield Row(dict(zip(columns, cells, strict=True)))
@@ -108,12 +119,8 @@ def _visible(workbook: CalamineWorkbook) -> Iterator[CalamineSheet]:
                 yield sheet
 
 
-def _begin(sheet: CalamineSheet) -> tuple[int, list[list[Any]]]:
-    """How many titles stand above the table, and the table's first rows."""
-    rows = list(islice(_filled_rows(sheet), _FIRST_ROWS))
-    filled = [sum(cell is not None for cell in row) for row in rows]
-    above = next((place for place, count in enumerate(filled) if count > 1), 0)
-    return above, rows[above:]
+def _first_rows(sheet: CalamineSheet) -> list[list[str]]:
+    return [list(map(_text, row)) for row in islice(_filled_rows(sheet), _SAMPLE_ROWS)]
 
 
 def _filled_rows(sheet: CalamineSheet) -> Iterator[list[Any]]:

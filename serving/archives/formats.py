@@ -41,6 +41,15 @@ FORMATS = (*_TEXT_FORMATS, *_BINARY_FORMATS)
 _HEAD_CHARACTERS = 2**16
 _LONGEST_LINE = 2**26
 _PARQUET_MAGIC, _OLD_EXCEL_MAGIC = b"PAR1", b"\xd0\xcf\x11\xe0"
+_PACKERS = {
+    b"BZh9": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!\x1a": "RAR",
+    b"\x1f\x8b": "gzip twice",
+    b"\x28\xb5\x2f\xfd": "Zstandard twice",
+}
+_TAR_MAGIC, _TAR_PLACE = b"ustar", 257
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x7f]")
 
 
@@ -101,11 +110,17 @@ def find_format(source: Source, options: ReadOptions) -> str:
 
 def _binary_format(source: Source) -> str | None:
     with source.open() as stream:
-        head = stream.read(8)
+        head = stream.read(_TAR_PLACE + len(_TAR_MAGIC))
     if head.startswith(_PARQUET_MAGIC):
         return "parquet"
     if head.startswith(_OLD_EXCEL_MAGIC):
         return "excel"
+    packers = [name for magic, name in _PACKERS.items() if head.startswith(magic)]
+    if packers or head.endswith(_TAR_MAGIC):
+        packer = packers[0] if packers else "tar"
+        raise ArchiveError(
+            f"{source.name} is packed with {packer}, which is not read: unpack it first"
+        )
     if not head.startswith(ZIP_MAGIC):
         return None
     with seekable(source) as stream:

@@ -6,13 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from io import BytesIO
 from typing import Any, ClassVar
 
 import ijson
 
 from serving.archives.encodings import open_text
-from serving.archives.json_rows import JsonArchive, JsonLinesArchive, read_json
+from serving.archives.json_rows import JsonArchive, JsonLinesArchive, Utf8, read_json
+from serving.archives.meaning import identity
 from serving.archives.row import ArchiveError, ReadOptions, Row, Source
 from serving.times import wire_time
 
@@ -20,6 +20,7 @@ COLUMNS = [
     "id",
     "ticket_id",
     "customer_id",
+    "customer_name",
     "agent_id",
     "sent_at",
     "direction",
@@ -87,13 +88,13 @@ class HelpDeskArchive(ABC):
 
     def _find_place(self) -> str:
         with open_text(self.source, self._encoding) as text:
-            head = BytesIO(text.read(_CHARACTERS_SEARCHED).encode("utf-8", "replace"))
-        try:
-            for prefix, event, _ in ijson.parse(head, multiple_values=True):
-                if (prefix, event) in self.places:
-                    return self.places[prefix, event]
-        except ijson.JSONError:
-            pass  # cut at the end of the search, or broken
+            head = Utf8(text, _CHARACTERS_SEARCHED)
+            try:
+                for prefix, event, _ in ijson.parse(head, multiple_values=True):
+                    if (prefix, event) in self.places:
+                        return self.places[prefix, event]
+            except ijson.JSONError:
+                pass  # cut at the end of the search, or broken
         raise ArchiveError(
             f"{self.source.name} is no export of {self.format.title()}: nothing at its beginning has"
             " that form; leave --format out to read it as JSON"
@@ -124,7 +125,8 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def as_id(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
+    """A value as an id; whole numbers without a point, None for NaN and what is empty."""
+    return identity(value)
 
 
 def as_text(value: Any) -> str:

@@ -110,7 +110,7 @@ class JsonArchive:
             self._prefix = prefix
             return
         with open_text(source, encoding) as text:
-            counts = _count_records(_Utf8(text, _CHARACTERS_SEARCHED))
+            counts = _count_records(Utf8(text, _CHARACTERS_SEARCHED))
         self._prefix = max(counts, key=lambda prefix: counts[prefix], default="")
         self._others = {prefix: n for prefix, n in counts.items() if prefix != self._prefix}
 
@@ -127,7 +127,7 @@ class JsonArchive:
     def rows(self) -> Iterator[Row]:
         """See `Archive.rows`. Where the file breaks off, an error row ends it."""
         with open_text(self.source, self._encoding) as text:
-            stream = _Utf8(text)
+            stream = Utf8(text)
             number = 0
             try:
                 for number, record in enumerate(_items(stream, self._prefix), 1):
@@ -142,11 +142,11 @@ class JsonArchive:
             self._replaced = stream.replaced
 
 
-def _items(stream: _Utf8, prefix: str) -> Iterator[Any]:
+def _items(stream: Utf8, prefix: str) -> Iterator[Any]:
     return iter(ijson.items(stream, prefix, multiple_values=True))
 
 
-def _count_records(stream: _Utf8) -> dict[str, int]:
+def _count_records(stream: Utf8) -> dict[str, int]:
     """The number of objects in each array that is in no other array, by ijson's prefix."""
     counts: Counter[str] = Counter()
     inside: str | None = None
@@ -188,7 +188,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-class _Utf8:
+class Utf8:
     """A text as the UTF-8 bytes that ijson reads, NaN and infinities as `read_json` has them;
     remembers the end of what was read.
     """

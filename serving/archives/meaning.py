@@ -12,16 +12,23 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from serving.archives.chunks import size_of
+from serving.archives.column_names import holds_names, holds_phones
 from serving.archives.columns import NO_TEXT, Found, find_columns, find_time_of_day, read_direction
+from serving.archives.identities import customer_key, display_name, is_address
 from serving.archives.moments import DMY, Moments, find_order
 from serving.archives.row import Archive, ArchiveError, Message, ReadOptions, Row
 from serving.messages import replace_surrogates
 
 SAMPLE = 10_000
 """Rows from which columns and the order of dates are found out."""
+_SAMPLE_CHARACTERS = 2**24
+
+_OWN_DIRECTIONS = {"whatsapp", "zendesk", "chatwoot"}
+"""Formats whose readers say themselves who wrote, in fixed words."""
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00]")
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00]")
 _CHANNELS = {
     "واتساب": "whatsapp",
     "واتس": "whatsapp",
@@ -62,6 +69,8 @@ class Meaning:
         order_by: how the order of day and month was found: told, found, others (that of the other
             archives, this one proves none) or default.
         incoming: values of the direction that mean from the customer; empty for the known words.
+        names_of: what tells the names in these archives from those in others, where nothing but a
+            name says who a customer is, and there are others.
     """
 
     columns: Mapping[str, Found]
@@ -69,6 +78,7 @@ class Meaning:
     time_of_day: str | None = None
     order_by: str = "default"
     incoming: frozenset[str] = frozenset()
+    names_of: str = ""
 
     def message(self, row: Row) -> Message | str | None:
         """The row's message; why there is none to score; or None for a silent row."""
@@ -82,11 +92,13 @@ class Meaning:
         if not text.strip():
             return f"column {found.column} is empty"
         at, direction = self._moment(row), self._direction(row)
+        customer = identity(self._value(row, "customer"))
+        key = customer and self._key(customer)
         read = {"sent_at": at, "direction": direction}
         return Message(
             text=replace_surrogates(text),
             id=identity(self._value(row, "id")),
-            customer=identity(self._value(row, "customer")),
+            customer=key,
             at=at,
             direction=direction or "in",
             channel=_channel(self._value(row, "channel")),
@@ -94,7 +106,20 @@ class Meaning:
             agent=identity(self._value(row, "agent")),
             has_side=direction is not None,
             unread=tuple(r for r, v in read.items() if v is None and self._has_value(row, r)),
+            customer_written=customer if customer != key else None,
+            name=None if direction == "out" else self._name(row),
         )
+
+    def _name(self, row: Row) -> str | None:
+        """The customer's; where a name is the id, that one."""
+        found, customer = self.columns.get("name"), self.columns.get("customer")
+        if found is None and customer is not None and holds_names(customer.column):
+            found = customer
+        return None if found is None else display_name(identity(row.fields.get(found.column)))
+
+    def _key(self, customer: str) -> str:
+        key = customer_key(customer, holds_phones(self.columns["customer"].column))
+        return f"{key} ({self.names_of})" if self.names_of and not is_address(key) else key
 
     def _value(self, row: Row, role: str) -> Any:
         found = self.columns.get(role)
@@ -120,12 +145,13 @@ def understand(archives: Sequence[Archive], options: ReadOptions) -> list[Meanin
     """The meaning of each archive, from its first 10,000 rows.
 
     An archive whose dates could be read both ways is read as the other ones are, if they agree; else
-    day first, as the Arab world writes.
+    day first, as the Arab world writes. Where nothing but a name tells who a customer is, the same name
+    in archives of another kind is another customer.
 
     Raises:
         ArchiveError: a told role or column does not exist, or no column can be the text.
     """
-    found = [_understand(archive, options) for archive in archives]
+    found = _set_names_apart(archives, [_understand(archive, options) for archive in archives])
     orders = {meaning.moments.order for meaning in found if meaning.order_by == "found"}
     if len(orders) != 1:
         return found
@@ -138,11 +164,35 @@ def understand(archives: Sequence[Archive], options: ReadOptions) -> list[Meanin
     ]
 
 
+def _set_names_apart(archives: Sequence[Archive], found: list[Meaning]) -> list[Meaning]:
+    kinds = [_names_of(*pair) for pair in zip(archives, found, strict=True)]
+    if len(set(kinds) - {None}) < 2:
+        return found
+    return [
+        replace(meaning, names_of=kind or "") for meaning, kind in zip(found, kinds, strict=True)
+    ]
+
+
+def _names_of(archive: Archive, meaning: Meaning) -> str | None:
+    """Where names alone tell who customers are: chats, or the column of the names. Empty where ids
+    do, None where nothing does.
+    """
+    if (found := meaning.columns.get("customer")) is None:
+        return None
+    if archive.format == "whatsapp":
+        return "whatsapp"
+    return found.column if holds_names(found.column) else ""
+
+
 def _understand(archive: Archive, options: ReadOptions) -> Meaning:
-    rows = [row.fields for row in islice(archive.rows(), SAMPLE) if row.error is None]
+    rows = _sample(archive)
     columns = archive.columns or list(dict.fromkeys(name for row in rows for name in row))
+    incoming: frozenset[str] = (
+        frozenset() if archive.format in _OWN_DIRECTIONS else options.incoming
+    )
     try:
-        found = find_columns(columns, rows, options.columns, options.incoming)
+        told = options.columns if columns or rows else {}  # an empty archive has no column at all
+        found = find_columns(columns, rows, told, incoming)
     except ArchiveError as error:
         raise ArchiveError(f"{archive.source.name}: {error}") from error
     order, order_by = options.date_order, "told"
@@ -155,8 +205,21 @@ def _understand(archive: Archive, options: ReadOptions) -> Meaning:
         moments=Moments(order, options.timezone),
         time_of_day=find_time_of_day(columns, rows, found),
         order_by=order_by,
-        incoming=options.incoming,
+        incoming=incoming,
     )
+
+
+def _sample(archive: Archive) -> list[dict[str, Any]]:
+    """The fields of the first rows: 10,000, or fewer large ones."""
+    rows: list[dict[str, Any]] = []
+    characters = 0
+    for row in islice(archive.rows(), SAMPLE):
+        if row.error is None:
+            rows.append(row.fields)
+            characters += size_of(row.fields)
+        if characters >= _SAMPLE_CHARACTERS:
+            break
+    return rows
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import islice
@@ -17,13 +18,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from serving.archives.chunks import SCORES, Kinds, read_kinds
+from serving.archives.encodings import bytes_as_text
+from serving.archives.parquet import python_values
+from serving.archives.understood import UNDERSTOOD, understood
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
+
+_WITH_SEVERAL = {"source_file", "understood_text"}
+"""With one archive the first says nothing, and the second would only repeat a column."""
+
 _ROW_GROUP = 2**16
 _MARK = "\ufeff"
 _JOINT = "|"
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?")
 
 _TEXTS = {"string", "date", "moment", "instant"}
@@ -59,7 +67,7 @@ class Layout:
         names: of the input columns: from the archive's to the output's.
         types: of the input columns; None for JSON text.
         typed: the archives had a schema; else the chunks hold JSON texts.
-        several: there is a column `source_file`.
+        several: there are several archives.
     """
 
     names: dict[str, str]
@@ -71,8 +79,14 @@ class Layout:
     def schema(self) -> pa.Schema:
         types = [pa.string() if kind is None else kind for kind in self.types]
         inputs = list(zip(self.names.values(), types, strict=True))
-        source = [("source_file", pa.string())] if self.several else []
-        return pa.schema([*inputs, *source, *SCORES, ("error", pa.string())])
+        return pa.schema([*inputs, *added(self.several)])
+
+
+def added(several: bool) -> pa.Schema:
+    """The columns after the input's."""
+    ours = [pa.field("source_file", pa.string()), *UNDERSTOOD, *SCORES]
+    wanted = [one for one in ours if several or one.name not in _WITH_SEVERAL]
+    return pa.schema([*wanted, pa.field("error", pa.string())])
 
 
 def plan(
@@ -94,7 +108,7 @@ def plan(
             for name, found in read_kinds(pq.read_schema(file)).items():
                 kinds.setdefault(name, set()).update(found)
         types = {name: type_of(found) for name, found in kinds.items()}
-    names = _free_names(list(types), {*SCORES.names, "error", *["source_file"] * several})
+    names = _free_names(list(types), set(added(several).names))
     return Layout(names, list(types.values()), schema is not None, several)
 
 
@@ -141,9 +155,12 @@ def to_output(chunk: pa.Table, layout: Layout) -> pa.Table:
             _typed([row.get(name) for row in rows], kind)
             for name, kind in zip(layout.names, layout.types, strict=True)
         ]
-    source = [chunk["source"]] if layout.several else []
-    scores = [chunk[name] for name in (*SCORES.names, "error")]
-    return pa.table([*inputs, *source, *scores], schema=layout.schema)
+    told = [understood(message) for message in chunk["message"].to_pylist()]
+    ours = {one.name: _typed([row[one.name] for row in told], one.type) for one in UNDERSTOOD}
+    ours |= {"source_file": chunk["source"], "error": chunk["error"]}
+    ours |= {name: chunk[name] for name in SCORES.names}
+    columns = [ours[name] for name in added(layout.several).names]
+    return pa.table([*inputs, *columns], schema=layout.schema)
 
 
 def _typed(values: list[Any], kind: pa.DataType | None) -> pa.Array:
@@ -179,11 +196,12 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _records(chunk: pa.Table, layout: Layout) -> Iterator[dict[str, Any]]:
     """Rows with values fit for CSV and JSON: as they were in the archive, times as text."""
-    sources = chunk["source"].to_pylist()
-    scores = chunk.select([*SCORES.names, "error"]).to_pylist()
-    for fields, source, found in zip(_fields(chunk, layout), sources, scores, strict=True):
+    names = added(layout.several).names
+    rows = chunk.select(["source", "message", *SCORES.names, "error"]).to_pylist()
+    for fields, row in zip(_fields(chunk, layout), rows, strict=True):
         inputs = {layout.names[name]: value for name, value in fields.items()}
-        yield inputs | ({"source_file": source} if layout.several else {}) | found
+        ours = row | understood(row["message"]) | {"source_file": row["source"]}
+        yield inputs | {name: ours[name] for name in names}
 
 
 def _fields(chunk: pa.Table, layout: Layout) -> Iterator[dict[str, Any]]:
@@ -196,9 +214,9 @@ def _fields(chunk: pa.Table, layout: Layout) -> Iterator[dict[str, Any]]:
 
 def _plain(column: pa.Array) -> list[Any]:
     if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
-        column = column.cast(pa.string())
-    values: list[Any] = column.to_pylist()
-    return values
+        with suppress(pa.ArrowInvalid):  # a time zone that this machine does not know
+            column = column.cast(pa.string())
+    return python_values(column)
 
 
 def _write_csv(
@@ -223,13 +241,13 @@ def _cell(value: Any) -> Any:
         case list() | dict():
             return _guarded(_to_json(value))
         case bytes():
-            return _guarded(value.decode("utf-8", "replace"))
+            return _guarded(bytes_as_text(value))
     return value
 
 
 def _guarded(text: str) -> str:
     """A text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text.strip()) else text
 
 
 def _write_jsonl(
@@ -248,7 +266,7 @@ def _to_json(value: Any) -> str:
 
 def _to_text(value: Any) -> str:
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return bytes_as_text(value)
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
 

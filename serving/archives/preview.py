@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
+from serving.archives.chunks import cut
 from serving.archives.columns import BY_CONTENT, TOLD, may_tell_direction, read_direction
 from serving.archives.meaning import identity
 from serving.archives.moments import DMY, MDY, Moments
@@ -97,7 +97,8 @@ class _Archive:
         self._archive = reading.archive
         self._meaning = reading.meaning
         self._others = others
-        self._rows = list(islice(reading.archive.rows(), _ROWS))
+        part = next(cut((reading, row) for row in reading.archive.rows()), [])
+        self._rows = [row for _, row in part[:_ROWS]]
         self._messages = [reading.meaning.message(row) for row in self._rows]
 
     def told(self) -> Iterator[str]:

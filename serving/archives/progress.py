@@ -11,6 +11,7 @@ from typing import TextIO
 import rich.progress
 from rich.console import Console
 
+from serving.archives.parquet import ParquetArchive
 from serving.archives.row import Archive, ArchiveError
 
 _EVERY_SECONDS = 10.0
@@ -60,6 +61,9 @@ class Progress:
         rows = 0
         with suppress(ArchiveError, OSError):  # the run itself will meet and tell it
             for archive in archives:
+                if isinstance(archive, ParquetArchive):
+                    rows += archive.num_rows
+                    continue
                 for _ in archive.rows():
                     rows += 1
                     if self._closed:

@@ -24,6 +24,8 @@ class Customer:
 
     Attributes:
         line: its number in that file, from 1 without the header.
+        id: the one way to write it, by which messages know the customer.
+        written: the id as the archive first writes it.
         messages: that the customer wrote.
         index, low, high: 0 to 100, with its 80 % interval.
         pain: service pain, 0 to 100.
@@ -33,6 +35,8 @@ class Customer:
 
     line: int
     id: str
+    written: str
+    name: str | None
     messages: int
     index: float | None
     low: float | None
@@ -43,6 +47,12 @@ class Customer:
     prepare_separation: bool
     step: str | None
     evidence: tuple[str, ...]
+
+    @property
+    def called(self) -> str:
+        """The name, if there is one, and the id."""
+        known = self.name and self.name != self.written
+        return f"{self.name} ({self.written})" if known else self.written
 
 
 @dataclass
@@ -94,7 +104,9 @@ def rank(lines: Iterable[Mapping[str, Any]]) -> Ranking:
 def _customer(number: int, line: Mapping[str, Any]) -> Customer:
     return Customer(
         line=number,
-        id=line["customer_id"],
+        id=line["understood_customer"],
+        written=line["customer_id"],
+        name=line["name"],
         messages=line["messages_in"],
         index=line["index"],
         low=line["index_low"],

@@ -39,10 +39,13 @@ class Message:
 
     Attributes:
         text: what to score.
+        customer: who, by the one way to write the id (`identities.customer_key`).
         at: seconds since 1970, UTC.
         direction: in (from the customer) or out (from the company).
         unread: roles whose values are there and could not be understood (sent_at, direction).
         has_side: the row tells its direction; otherwise it is taken as in.
+        customer_written: the customer's id as the row writes it, where that differs.
+        name: of the customer, where the customer wrote the message.
     """
 
     text: str
@@ -55,6 +58,8 @@ class Message:
     agent: str | None = None
     unread: tuple[str, ...] = ()
     has_side: bool = False
+    customer_written: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +154,8 @@ class ReadOptions:
         date_order: dmy, mdy or ymd; None finds out.
         timezone: of times that name none.
         unpack_limit: bytes that one source may unpack to.
-        columns: role to column (`text`, `id`, `customer`, `sent_at`, `direction`, `channel`,
-            `ticket`, `agent`); roles that are not named are found by column names.
+        columns: role to column (`columns.ROLES`); roles that are not named are found by column
+            names.
     """
 
     format: str | None = None

@@ -199,7 +199,25 @@ def _read(
             "there is nothing to read but what this command writes: name other files"
         )
     archives = open_archives(sources, options, tell)
-    return list(map(Reading, archives, understand(archives, options)))
+    readings = list(map(Reading, archives, understand(archives, options)))
+    _check_used(options, readings)
+    return readings
+
+
+def _check_used(options: ReadOptions, readings: Sequence[Reading]) -> None:
+    """No option is told that would do nothing."""
+    formats = {reading.archive.format for reading in readings}
+    if options.company and "whatsapp" not in formats:
+        raise ArchiveError("--company is for WhatsApp chats, and there is none: leave it out")
+    if options.delimiter and not formats & {"csv", "tsv"}:
+        raise ArchiveError("--delimiter is for CSV, and there is none: leave it out")
+    if options.encoding and formats <= {"parquet", "excel"}:
+        raise ArchiveError("--encoding is for text files, and there is none: leave it out")
+    if options.incoming and not any("direction" in r.meaning.columns for r in readings):
+        raise ArchiveError(
+            "--incoming is of a column of directions, and none has such a value: correct it, or name"
+            " the column (--column direction=NAME)"
+        )
 
 
 def _check_inputs(inputs: Sequence[str], wanted: Wanted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
 import io
 import shutil
@@ -21,11 +22,17 @@ import pyarrow as pa
 from serving.archives.row import ArchiveError, Source
 
 ZIP_MAGIC = b"PK\x03\x04"
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_EMPTY_ZIP = b"PK\x05\x06"
+_GZIP = b"\x1f\x8b"
+_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
+"""First bytes of a frame, and of one to skip, with which some tools begin."""
 _BLOCK = 2**18
 _ENCRYPTED, _UTF_8_NAME = 0x1, 0x800
 """Flags of a zip's members."""
-_DAMAGES = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_DAMAGES = (
+    *(OSError, EOFError, RuntimeError, NotImplementedError, UnicodeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 _NO_ARCHIVES = frozenset(
     {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".heic", ".svg", ".ico", ".mp4", ".mov"}
@@ -85,6 +92,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, packed: BinaryIO, name: str, limit: int) -> None:
         self._stream, self._packed, self._name, self._limit = stream, packed, name, limit
+        self._take = getattr(stream, "read1", stream.read)  # read() loses what is before a damage
         self._read = 0
 
     def readable(self) -> bool:
@@ -92,11 +100,11 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            block = self._stream.read(len(buffer))
+            block = self._take(len(buffer))
         except _DAMAGES as error:
+            place = f" after {self._read:,} unpacked bytes" if self._read else ""
             raise ArchiveError(
-                f"{self._name} is damaged or cut off about {self._read:,} unpacked bytes from its"
-                f" beginning ({error}): copy or export it again"
+                f"{self._name} is damaged or cut off{place} ({error}): copy or export it again"
             ) from error
         self._read += len(block)
         if self._read > self._limit:
@@ -128,9 +136,10 @@ def _open_member(path: Path, member: str | None) -> BinaryIO:
 
 def _unpack(packed: BinaryIO) -> BinaryIO:
     head: bytes = packed.peek(4)  # type: ignore[attr-defined]
-    for magic, codec in _PACKED.items():
-        if head.startswith(magic):
-            return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(packed, "r"), codec))
+    if head.startswith(_GZIP):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+    if head.startswith(_ZSTD):
+        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd"))
     return packed
 
 
@@ -220,11 +229,11 @@ def _spool(limit: int) -> FileSource:
 def _members(file: FileSource, tell: Tell) -> list[FileSource]:
     """The archives in a zip; the file itself when it is none."""
     with file.path.open("rb") as stream:
-        if stream.read(4) != ZIP_MAGIC or is_spreadsheet(stream):
+        if stream.read(4) not in {ZIP_MAGIC, _EMPTY_ZIP} or is_spreadsheet(stream):
             return [file]
     try:
         with zipfile.ZipFile(file.path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
+            members = [info for info in archive.infolist() if info.filename and not info.is_dir()]
     except _DAMAGES as error:
         raise ArchiveError(f"{file.name} is a damaged zip: {error}") from error
     names = {info.filename: _member_name(info) for info in members}
@@ -234,6 +243,8 @@ def _members(file: FileSource, tell: Tell) -> list[FileSource]:
         if _may_be_archive(PurePosixPath(_member_name(info)).parts)
     ]
     _tell_left_out(file.name, len(members) - len(kept), tell)
+    if not members:
+        raise ArchiveError(f"{file.name} is an empty zip: export it again, or leave it out")
     if not kept:
         raise ArchiveError(f"{file.name} holds no archive, only {len(members):,} other files")
     if len(set(kept)) < len(kept):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import Connection, bindparam, update
 
 from model import Verdict
 from serving.archives import row
@@ -24,6 +25,7 @@ from serving.scoring import Thresholds, verdict_row
 from serving.store.database import Database
 from serving.store.messages import Accepted, Message, add_messages
 from serving.store.queue import Waiting, finish
+from serving.store.tables import customers
 
 NO_CUSTOMER = "no customer: say which column it is (--column customer=NAME)"
 NO_TIME = "no time that can be read: say which column it is (--column sent_at=NAME)"
@@ -78,15 +80,21 @@ class StoreLoader:
         self._clock = clock
 
     def load(self, judged: Sequence[row.Judged]) -> None:
-        """Store messages durably; again, it changes nothing, and counts them as duplicates."""
+        """Store messages durably; again, it changes nothing, and counts them as duplicates. Customers
+        without a name get the last one of these messages.
+        """
         now = self._clock()
-        checked = [(self._message(one, now), one.verdict) for one in judged]
-        found = [(message, verdict) for message, verdict in checked if message is not None]
+        checked = [(self._message(one, now), one) for one in judged]
+        known = [(message, one) for message, one in checked if message is not None]
+        found = [(message, one.verdict) for message, one in known]
         batch = [message for message, _ in found]
+        latest = sorted(known, key=lambda pair: pair[0].sent_at)
+        names = {m.customer_id: clean(one.message.name) for m, one in latest if one.message.name}
         with self._database.begin() as connection:
             accepted = add_messages(
                 self._database, connection, batch, now, keep_text=self._keep_text
             )
+            _name(connection, names)
             waiting, rows = self._verdicts(accepted, found)
             finish(self._database, connection, waiting, rows, self._keep_text)
         self.loaded.new += len(accepted.new)
@@ -140,6 +148,14 @@ class StoreLoader:
         )
         at, text = min(message.at, now), clean(message.text)
         return Message(**body.model_dump(), sent_at=at, text=text)
+
+
+def _name(connection: Connection, names: Mapping[str, str]) -> None:
+    """Name the customers that have no name: one that people gave stays."""
+    nameless = customers.c.id == bindparam("customer"), customers.c.name.is_(None)
+    rows = [{"customer": customer, "given": name} for customer, name in sorted(names.items())]
+    if rows:
+        connection.execute(update(customers).where(*nameless).values(name=bindparam("given")), rows)
 
 
 def _source_of(name: str) -> str:

@@ -19,13 +19,15 @@ from serving.archives.dialects import (
     find_dialect,
 )
 from serving.archives.encodings import encoding_name, open_text, read_head, replaced
-from serving.archives.headers import column_names, is_header
+from serving.archives.headers import column_names, find_header, rows_above
 from serving.archives.row import ArchiveError, ReadOptions, Row, Source
 
 LONGEST_LINE = 2**24
 """Characters; what is longer is read as several lines."""
-_MOST_LINES = 1000
-"""Of one record: an open quote swallows no more."""
+_MOST_CHARACTERS = 2**20
+"""Of a record before its last line: an open quote swallows no more."""
+_FEW_LINES = 10
+"""A message may have so many lines that look like rows."""
 csv.field_size_limit(sys.maxsize)  # the bounds are those above; the module's own is 128 KiB
 
 
@@ -45,13 +47,25 @@ class TableArchive:
             line = head.splitlines()[0]
             told, head = told or line[4:5] or "\t", head[len(line) :].lstrip("\r\n")
         self._dialect = find_dialect(head, _delimiter(told))
-        sample, self._width = _sample(self._dialect, head)
-        self._header = bool(sample) and is_header(sample, options)
-        self.columns: list[str] | None = (
-            column_names(sample[0], self._width, self._header) if sample else []
-        )
+        self._find_header(head, options)
         self.schema = None
         self._replaced = 0
+
+    def _find_header(self, head: str, options: ReadOptions) -> None:
+        self._above, self._header = 0, False
+        self._titles: list[list[str]] = []
+        self.columns: list[str] | None = []
+        width = 0
+        for _ in range(2):  # which line ends a broken record depends on the width
+            records = _records(_Lines(io.StringIO(head, newline="")), self._dialect, width)
+            rows = list(islice(records, SAMPLE_ROWS))
+            if not rows:
+                return
+            self._above, self._header = find_header(rows, options)
+            self._titles, table = rows[: self._above], rows[self._above :]
+            width = Counter(map(len, table)).most_common(1)[0][0]
+            self.columns = column_names(table[0], width, self._header)
+            width = len(self.columns)
 
     @property
     def format(self) -> str:
@@ -60,6 +74,8 @@ class TableArchive:
     @property
     def understood(self) -> list[str]:
         """See `Archive`; after reading, also how many bytes were wrong."""
+        if not self.columns:
+            return ["empty"]
         delimiter, quote = self._dialect.delimiter, self._dialect.quote
         return [
             encoding_name(self._encoding),
@@ -68,6 +84,7 @@ class TableArchive:
             else f"{DELIMITERS.get(delimiter, repr(delimiter))} between columns",
             *([] if quote == '"' else ["no quotes" if quote is None else f"quotes are {quote}"]),
             *(["backslashes escape"] if self._dialect.escaped else []),
+            *rows_above(self._titles),
             *([] if self._header else ["no header: the columns are column_1, column_2 …"]),
             *replaced(self._replaced),
         ]
@@ -81,9 +98,7 @@ class TableArchive:
                 text.readline()
             lines = _Lines(text)
             records = _records(lines, self._dialect, len(columns))
-            if self._header:
-                next(records, None)
-            for cells in records:
+            for cells in islice(records, self._above + self._header, None):
                 self._replaced += lines.replaced
                 if len(cells) == len(columns):
                     yield Row(dict(zip(columns, cells, strict=True)))
@@ -111,22 +126,25 @@ class _Lines:
         self._text = text
         self._again: deque[str] = deque()
         self._taken: list[str] = []
+        self._characters = 0
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        if len(self._taken) >= _MOST_LINES:
-            raise csv.Error("too many lines")
+        if self._characters >= _MOST_CHARACTERS:
+            raise csv.Error("the record is too long")
         line = self._again.popleft() if self._again else self._text.readline(LONGEST_LINE)
         if not line:
             raise StopIteration
         self._taken.append(line)
+        self._characters += len(line)
         return line
 
     def begin(self) -> None:
         """What comes now is another record."""
         self._taken.clear()
+        self._characters = 0
 
     def keep_first(self) -> str:
         """The first line of the record; the others will be read again."""
@@ -151,8 +169,8 @@ def _records(lines: _Lines, dialect: Dialect, width: int) -> Iterator[list[str]]
     """The cells of each record, without blank lines.
 
     A quote that does not close, or closes within a cell, or a record over several lines that has
-    swallowed one of the right width: the first line is then split without heed to quotes, and the
-    others are read anew.
+    swallowed others: the first line is then split without heed to quotes, and the others are read
+    anew.
     """
     reader = dialect.reader(lines)
     while True:
@@ -163,17 +181,20 @@ def _records(lines: _Lines, dialect: Dialect, width: int) -> Iterator[list[str]]
             return
         except csv.Error:
             cells = dialect.split(lines.keep_first().rstrip("\r\n"))
-        if len(cells) != width and any(len(dialect.split(x)) == width for x in lines.later):
+        if _has_swallowed(cells, lines.later, dialect, width):
             cells = dialect.split(lines.keep_first().rstrip("\r\n"))
         if len(cells) > 1 or (cells and (width == 1 or cells[0].strip())):
             yield cells
 
 
-def _sample(dialect: Dialect, head: str) -> tuple[list[list[str]], int]:
-    """The first rows, and the most frequent number of cells in them."""
-    records = _records(_Lines(io.StringIO(head, newline="")), dialect, 0)
-    rows = list(islice(records, SAMPLE_ROWS))
-    return rows, Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+def _has_swallowed(cells: list[str], later: list[str], dialect: Dialect, width: int) -> bool:
+    """Whether later lines of a record are others: one, where its own width is wrong; else all that
+    are between its quotes, if they are many.
+    """
+    whole = (len(dialect.split(line)) == width for line in later)
+    if len(cells) != width:
+        return any(whole)
+    return width > 2 and len(later) > _FEW_LINES and all(islice(whole, len(later) - 1))
 
 
 def _delimiter(told: str | None) -> str | None:

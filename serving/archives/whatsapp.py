@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from serving.archives.encodings import encoding_name, open_text
+from serving.archives.identities import display_name
 from serving.archives.row import ArchiveError, ReadOptions, Row, Source
 from serving.archives.whatsapp_lines import (
     Numbers,
@@ -28,6 +29,7 @@ from serving.archives.whatsapp_notices import ENCRYPTED, read_content, trim
 COLUMNS = [
     "id",
     "customer_id",
+    "customer_name",
     "sent_at",
     "direction",
     "channel",
@@ -258,6 +260,7 @@ def _row(written: Written, chat: _Chat, copies: Counter[bytes]) -> Row:
     fields = {
         "id": _identity(parts, copies),
         "customer_id": None,
+        "customer_name": None,
         "sent_at": sent_at,
         "direction": None,
         "channel": "whatsapp",
@@ -274,9 +277,14 @@ def _roles(sender: str | None, kind: str, chat: _Chat) -> dict[str, Any]:
     if sender is None or kind == "system":
         return {}
     if sender in chat.company:
-        return {"customer_id": chat.customer, "direction": "out", "agent_id": sender}
+        return _customer(chat.customer) | {"direction": "out", "agent_id": sender}
     known = chat.company or chat.customer
-    return {"customer_id": sender, "direction": "in" if known else None}
+    return _customer(sender) | {"direction": "in" if known else None}
+
+
+def _customer(sender: str | None) -> dict[str, str | None]:
+    """Who is known by the name in the phone's contacts, or else by the number alone."""
+    return {"customer_id": sender, "customer_name": display_name(sender)}
 
 
 def _identity(parts: tuple[object, ...], copies: Counter[bytes]) -> str:

@@ -88,6 +88,7 @@ def _about(ticket: dict[str, Any]) -> dict[str, Any]:
     return {
         "ticket_id": as_id(ticket["id"]),
         "customer_id": _person(ticket, "requester"),
+        "customer_name": as_text(as_object(ticket.get("requester")).get("name")) or None,
         "channel": _channel(ticket),
         "subject": ticket.get("subject"),
         "status": ticket.get("status"),
@@ -109,11 +110,13 @@ def _channel(record: dict[str, Any]) -> str | None:
 
 def _comment_row(comment: dict[str, Any], about: dict[str, Any]) -> Row:
     author, person = _person(comment, "author"), as_object(comment.get("author"))
-    is_customer = author == about["customer_id"] or person.get("role") == "end-user"
+    is_requester = author is not None and author == about["customer_id"]
+    is_customer = is_requester or person.get("role") == "end-user"
     text, media = _text(comment), _files(comment)
     kind = _kind(comment, author, has_words=bool(text), has_files=media is not None)
     fields = {
         "id": as_id(comment.get("id")),
+        "customer_name": about["customer_name"] or (person.get("name") if is_requester else None),
         "agent_id": None if is_customer else author,
         "sent_at": as_time(comment.get("created_at")),
         "direction": None if author is None else "in" if is_customer else "out",

@@ -25,6 +25,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         asks: it asks or wants something; what does not may be a word in passing while people talk.
         displeased: it is in a bad mood; tells only whether what was solved is solved.
         takes_back: the customer withdraws his own words and is sorry for them.
+        replies_known: what the company answered would be known; without that nobody has waited.
         vector: the sentence vector as 256 signed bytes (the unit vector times 127); empty if unknown.
     """
 
@@ -43,6 +44,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     asks: bool = True
     displeased: bool = False
     takes_back: bool = False
+    replies_known: bool = True
     vector: bytes = b""
 
     @property

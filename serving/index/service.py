@@ -72,14 +72,15 @@ class Service(msgspec.Struct):
         return ramp(at - self.open_since, low, high)
 
     def receive(self, message: Incoming, settings: IndexSettings) -> None:
-        """A message opens a wait unless it needs no reply: a thank-you, a word in passing within a
-        day of a person's reply, or an insult that asks nothing soon after one, with nothing open.
+        """A message opens a wait unless nobody knows of replies, or it needs none: a thank-you, a word
+        in passing within a day of a person's reply, or an insult that asks nothing soon after one, with
+        nothing open.
         """
         self.last_event = message.at
         busy = self.open_since is not None or bool(self.tickets)
         served = message.at - self.replied_at <= settings.fault_days * DAY
         insult = message.is_insult and not message.asks
-        if message.thanks or (insult and served and not busy):
+        if message.thanks or not message.replies_known or (insult and served and not busy):
             return
         start = message.at, message.channel, message.id
         if self.open_since is None:

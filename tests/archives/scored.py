@@ -38,7 +38,13 @@ def line(customer: str, index: float, quadrant: str | None, **more: Any) -> dict
     return (
         dict.fromkeys(COLUMNS)
         | dict.fromkeys(LABELS, 1)
-        | {"customer_id": customer, "messages_in": 5, "messages": 9, "evidence": []}
+        | {
+            "customer_id": customer,
+            "understood_customer": customer,
+            "messages_in": 5,
+            "messages": 9,
+            "evidence": [],
+        }
         | {"index": index, "index_low": max(index - 9, 0.0), "index_high": min(index + 9, 100.0)}
         | {"quadrant": quadrant, "pain": 50.0 if quadrant in ("hurt", "inflamed") else 5.0}
         | {"prepare_separation": False, "step": {"hurt": "repair"}.get(quadrant or "", "warning")}

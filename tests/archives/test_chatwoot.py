@@ -77,6 +77,7 @@ def test_a_message_is_a_row_of_its_conversation(tmp_path: Path) -> None:
             "id": "1",
             "ticket_id": "12",
             "customer_id": "71",
+            "customer_name": "سارة عادل",
             "agent_id": None,
             "sent_at": "2024-03-14T09:05:01Z",
             "direction": "in",
@@ -128,6 +129,7 @@ def test_messages_alone_are_read_with_the_contact_of_their_conversation(
     found = list(archive(tmp_path, text).rows())
     assert [row.fields["ticket_id"] for row in found] == ["12", "12", "13"]
     assert [row.fields["customer_id"] for row in found] == ["71", "71", None]
+    assert [row.fields["customer_name"] for row in found] == ["سارة عادل", "سارة عادل", None]
     assert [row.fields["direction"] for row in found] == ["in", "out", "out"]
 
 
@@ -210,6 +212,7 @@ def test_the_columns_are_understood(tmp_path: Path) -> None:
     assert found is not None and not isinstance(found, str)
     assert (found.text, found.id, found.customer, found.at) == ("وين طلبي؟", "1", "71", AT + 1)
     assert (found.direction, found.channel, found.ticket) == ("in", "whatsapp", "12")
+    assert found.name == "سارة عادل"
 
 
 @pytest.mark.parametrize(

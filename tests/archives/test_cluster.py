@@ -79,7 +79,10 @@ def _on_ray(address: str, *arguments: str) -> Result:
 
 def test_gives_what_the_local_engine_gives(address: str) -> None:
     rows = [
-        row | {"labels": "ours", "direction": "out" if row["id"] % 5 == 0 else "in"}
+        row
+        | {"labels": "ours", "direction": "out" if row["id"] % 5 == 0 else "in"}
+        | {"customer": f"{'+20 ' if row['id'] < 80 else '0020'}100 123 450{row['customer'][1:]}"}
+        | {"customer_name": f"Salma {row['id']}"}
         for row in invented(150)
     ]
     inputs = [_write("in/a.parquet", rows[:100]), _write("in/b.parquet", rows[100:])]
@@ -98,7 +101,9 @@ def test_gives_what_the_local_engine_gives(address: str) -> None:
             assert found[name] == expected[name]
     expected, found = map(pq.read_table, ("local.customers.parquet", "out.customers.parquet"))
     assert found.schema == expected.schema
-    assert found["customer_id"] == expected["customer_id"]
+    for name in ("customer_id", "name", "understood_customer"):
+        assert found[name] == expected[name]
+    assert found.num_rows == 9
     assert found["index"].to_pylist() == pytest.approx(expected["index"].to_pylist(), abs=1)
     assert sorted(path.name for path in Path("out").glob("0*")) == [
         "00000-a.parquet",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.archives.columns import plain_name
+from serving.archives.column_names import plain_name
 from serving.archives.meaning import Meaning, understand
 from serving.archives.row import ArchiveError, Message, ReadOptions, Row
 from tests.archives.tables import Table, table
@@ -82,13 +82,14 @@ def test_columns_that_the_service_and_the_readers_of_chats_name() -> None:
     found = roles(table(names, "1 | c | 2024-03-01 | in | chat | t | a | Salma | hello"))
     named = {"customer": "customer_id", "ticket": "ticket_id", "agent": "agent_id"}
     same = {role: role for role in ("text", "id", "sent_at", "direction", "channel")}
-    assert found == same | named
+    assert found == same | named | {"name": "sender"}
 
 
 def test_a_good_name_beats_a_weak_one() -> None:
     header = "name | email | customer_id | notes | message | updated_at | created_at"
     found = roles(table(header, "a | b | c | d | e | f | g"))
-    assert found == {"text": "message", "customer": "customer_id", "sent_at": "created_at"}
+    best = {"text": "message", "customer": "customer_id", "sent_at": "created_at"}
+    assert found == best | {"name": "name"}
 
 
 def test_no_column_has_two_roles() -> None:
@@ -96,6 +97,117 @@ def test_no_column_has_two_roles() -> None:
     assert roles(archive) == {"text": "message", "direction": "sender"}
     archive = table("sender | message", "Salma | hello", "Omar | hi")
     assert roles(archive) == {"text": "message", "customer": "sender"}
+
+
+# --- the customer's name ---
+
+
+def name_column(header: str, *lines: str, **options: Any) -> str | None:
+    return roles(table(header, *lines), **options).get("name")
+
+
+@pytest.mark.parametrize(
+    ("customer", "name"),
+    [
+        ("customer_id", "customer_name"),
+        ("phone", "Client Name"),
+        ("رقم العميل", "اسم العميل"),
+        ("رقم الجوال", "الاسم"),
+        ("email", "full name"),
+        ("account id", "customer"),
+        ("requester_id", "requesterName"),
+    ],
+)
+def test_names_of_customers_are_known_by_the_column(customer: str, name: str) -> None:
+    found = roles(table(f"text | {name} | {customer}", "a | Salma | 1", "b | Omar | 2"))
+    assert (found["customer"], found["name"]) == (customer, name)
+
+
+@pytest.mark.parametrize("name", ["name", "الاسم", "sender", "customer"])
+def test_names_of_agents_and_products_are_not_taken_for_customers(name: str) -> None:
+    header = f"customer_id | {name} | text"
+    agents = [f"c{n} | {('Huda', 'Nour')[n % 2]} | hello" for n in range(20)]
+    assert name_column(header, *agents) is None
+    products = [f"c{n % 3} | Blender {'abcdefghi'[n]} | hello" for n in range(9)]
+    assert name_column(header, *products) is None
+    numbers = [f"c{n} | A-{n} | hello" for n in range(9)]
+    assert name_column(header, *numbers) is None
+
+
+def test_other_peoples_names_are_never_a_customers() -> None:
+    for name in ("agent_name", "product name", "اسم الموظف", "اسم المنتج", "store_name"):
+        assert name_column(f"customer_id | {name} | text", "1 | Salma | a", "2 | Omar | b") is None
+
+
+def test_the_senders_name_is_the_customers_where_the_customer_writes() -> None:
+    archive = table(
+        "customer_id | sender_name | direction | text",
+        *("1 | Salma | in | a", "1 | Huda | out | b", "2 | Omar | in | c", "2 | Huda | out | d"),
+    )
+    meaning = meaning_of(archive)
+    assert meaning.columns["name"].column == "sender_name"
+    found = [m for row in archive.rows() if isinstance(m := meaning.message(row), Message)]
+    assert [m.name for m in found] == ["Salma", None, "Omar", None]
+
+
+def test_a_name_is_told_like_the_other_roles() -> None:
+    lines = ("1 | x | Salma | a",)
+    told = {"columns": {"name": "who"}}
+    assert name_column("customer_id | name | who | text", *lines, **told) == "who"
+    told = {"columns": {"name": ""}}
+    assert name_column("customer_id | name | who | text", *lines, **told) is None
+
+
+def test_where_a_name_is_all_there_is_it_is_the_id_and_the_name() -> None:
+    message = first(table("اسم العميل | text", "سلمى عادل | hello"))
+    assert (message.customer, message.name) == ("سلمى عادل", "سلمى عادل")
+    message = first(table("customer | text", "c-1 | hello"))
+    assert (message.customer, message.name) == ("c-1", None)
+
+
+# --- one customer in several archives ---
+
+
+def customers(*archives: Table) -> list[str | None]:
+    """Of the first row of each."""
+    meanings = understand(archives, ReadOptions())
+    found = [
+        meaning.message(next(archive.rows()))
+        for archive, meaning in zip(archives, meanings, strict=True)
+    ]
+    return [message.customer for message in found if isinstance(message, Message)]
+
+
+def test_one_customer_has_one_id_in_all_archives() -> None:
+    phones = [
+        table("customer_id | text", "+20 100 123 4567 | a"),
+        table("customer | text", "00201001234567 | a"),
+        Table([{"phone": 201001234567, "text": "a"}]),
+        Table([{"رقم الواتساب": 201001234567.0, "text": "a"}]),
+    ]
+    assert customers(*phones) == ["+201001234567"] * 4
+    emails = [table("email | text", f"{one} | a") for one in ("S@x.com", "s@X.COM", " s@x.com")]
+    assert customers(*emails) == ["s@x.com"] * 3
+
+
+def test_the_id_as_it_is_written_is_kept_where_it_differs() -> None:
+    message = first(table("email | text", "S@x.com | a"))
+    assert (message.customer, message.customer_written) == ("s@x.com", "S@x.com")
+    assert first(table("email | text", "s@x.com | a")).customer_written is None
+
+
+def test_the_same_name_in_archives_of_another_kind_is_another_customer() -> None:
+    form = table("name | text", "Omar | a")
+    desk = table("customer name | message", "Omar | a")
+    chat = replace(table("customer_id | text", "Omar | a"), format="whatsapp")
+    crm = table("customer | text", "Omar | a")
+    assert customers(form, desk, chat, crm) == [
+        *("Omar (name)", "Omar (customer name)", "Omar (whatsapp)", "Omar")
+    ]
+    assert customers(form, form) == ["Omar", "Omar"]
+    assert customers(chat, chat) == ["Omar", "Omar"]
+    numbered = replace(table("customer_id | text", "+20 100 123 4567 | a"), format="whatsapp")
+    assert customers(crm, numbered) == ["Omar", "+201001234567"]
 
 
 # --- by content, or told ---

@@ -14,6 +14,7 @@ import pytest
 
 from serving.archives.customer_lines import COLUMNS
 from serving.archives.customers import Customers
+from serving.archives.ranking import rank
 from serving.archives.row import Judged, Message
 from serving.index.ladder import Money, suggest
 from serving.index.reading import Reading, read
@@ -241,14 +242,12 @@ def test_an_archive_without_any_time(customers: Customers) -> None:
 
 def test_without_answers_nobody_knows_who_waited(customers: Customers) -> None:
     customers.add(said(*["a insult"] * 6))
-    assert not customers.has_answers()
     line = by_id(customers)["c1"]
     assert line["index"] > 30
     for name in ("pain", "quadrant", "prepare_separation", "step"):
         assert line[name] is None
     assert (line["hostile_language"], line["repetition"]) == (True, None)
     customers.add([judged(9, "on it", direction="out", customer="c2")])
-    assert customers.has_answers()
     line = by_id(customers)["c1"]
     assert line["pain"] is not None
     assert (line["hostile_language"], line["repetition"]) == (True, False)
@@ -260,10 +259,79 @@ def test_six_messages_that_nobody_answered_hurt(customers: Customers) -> None:
             [judged(n + 1, "a blame", at=days_ago(12 - 2 * n), has_side=True, agent=None)]
         )
     customers.add([judged(9, at=days_ago(0), customer="c2", has_side=True)])
-    assert customers.has_answers()
     line = by_id(customers)["c1"]
     assert line["pain"] > 0
     assert line["quadrant"] == "hurt"
+
+
+def neglected(source: str, **fields: Any) -> list[Judged]:
+    """A month of an accusation every other day, to which no reply is on record."""
+    return [judged(n + 1, "a blame", source, at=days_ago(30 - 2 * n), **fields) for n in range(15)]
+
+
+def test_an_archive_of_customers_messages_alone_tells_of_no_silence(customers: Customers) -> None:
+    """A form's inbox: nobody replies in it, which does not mean that nobody replied."""
+    customers.add(neglected("form"))
+    alone = by_id(customers)["c1"]
+    assert alone["hostile_language"], "nothing excuses the accusations"
+    for name in ("pain", "quadrant", "prepare_separation", "step"):
+        assert alone[name] is None
+    # Another source, with the company in it, tells nothing of the form.
+    customers.add([judged(20, customer="c2", source="chat", at=days_ago(30))])
+    customers.add([judged(21, "on it", "chat", customer="c2", direction="out", at=days_ago(30))])
+    beside = by_id(customers)
+    assert beside["c2"]["pain"] == 0
+    for name in ("index", "pain", "quadrant", "hostile_language"):
+        assert beside["c1"][name] == pytest.approx(alone[name], abs=0.5)
+
+
+def test_a_customer_whom_the_chat_answers_does_not_wait_on_the_form(customers: Customers) -> None:
+    customers.add(neglected("form"))
+    customers.add([judged(20, "b calm?", "chat", at=days_ago(3))])
+    customers.add([judged(21, "on it", "chat", direction="out", at=days_ago(3) + 60)])
+    assert by_id(customers)["c1"]["pain"] == 0
+    customers.add([judged(22, "b calm?", "chat", at=days_ago(2))])
+    customers.add([judged(23, "c calm?", "chat", at=days_ago(1))])
+    assert by_id(customers)["c1"]["pain"] > 0
+
+
+def test_where_the_company_is_known_its_silence_excuses(customers: Customers) -> None:
+    customers.add(neglected("chat", has_side=True))
+    line = by_id(customers)["c1"]
+    assert line["quadrant"] == "hurt"
+    assert not line["hostile_language"]
+
+
+def test_in_a_group_nobody_knows_whom_the_company_answers(customers: Customers) -> None:
+    customers.add(neglected("group", has_side=True))
+    customers.add([judged(20, "on it", "group", customer=None, direction="out", has_side=True)])
+    assert by_id(customers)["c1"]["pain"] is None
+
+
+# --- who they are ---
+
+
+def test_one_customer_of_several_sources_is_shown_as_first_written(customers: Customers) -> None:
+    phone = {"customer": "+201001234567"}
+    customers.add([judged(9, customer_written="00201001234567", source="b.csv", **phone)])
+    customers.add([judged(2, customer_written="+20 100 123 4567", at=NOW - DAY, **phone)])
+    customers.add([judged(12, source="c.csv", **phone)])
+    (line,) = customers.lines()
+    assert line["customer_id"] == "+20 100 123 4567"
+    assert line["understood_customer"] == "+201001234567"
+    assert line["messages"] == 3
+
+
+def test_the_last_name_is_kept(customers: Customers) -> None:
+    names = {NOW - 3 * DAY: "Salma", NOW - DAY: "Salma Adel", NOW - HOUR: None, None: "S"}
+    for row, (at, name) in enumerate(names.items(), 1):
+        customers.add([judged(row, at=at, name=name)])
+    customers.add([judged(9, customer="c2")])
+    found = by_id(customers)
+    assert (found["c1"]["name"], found["c2"]["name"]) == ("Salma Adel", None)
+    one, other = found["c1"], found["c2"]
+    assert rank([one | {"abuse": 1, "quadrant": None}]).unplaced[0].called == "Salma Adel (c1)"
+    assert rank([other | {"abuse": 1, "quadrant": None}]).unplaced[0].called == "c2"
 
 
 def test_a_bot_answers_nobody_where_agents_are_named(customers: Customers) -> None:
@@ -277,7 +345,7 @@ def test_a_bot_answers_nobody_where_agents_are_named(customers: Customers) -> No
 
 def test_no_customers_at_all(customers: Customers) -> None:
     customers.add([])
-    assert (customers.as_of(), customers.has_answers()) == (None, False)
+    assert customers.as_of() is None
     assert list(customers.lines()) == []
 
 

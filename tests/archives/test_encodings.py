@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.archives.encodings import encoding_of, find_encoding, open_text
+from serving.archives.encodings import bytes_as_text, encoding_of, find_encoding, open_text
 from serving.archives.row import ArchiveError
 from serving.archives.sources import find_sources
 from tests.archives.files import open_file, read_bytes, read_fields
@@ -94,6 +94,11 @@ def test_a_mark_is_never_part_of_the_first_column(tmp_path: Path) -> None:
         path.write_bytes("id,text\n1,نص\n".encode(encoding))
         told = encoding.removesuffix("-sig")
         assert read_fields(path, encoding=told) == read_fields(path) == [{"id": "1", "text": "نص"}]
+
+
+def test_bytes_that_are_no_text_are_base64() -> None:
+    assert bytes_as_text("سيء".encode()) == "سيء"
+    assert bytes_as_text(b"\xff\x00") == "/wA="
 
 
 def test_an_encoding_that_does_not_exist(tmp_path: Path) -> None:

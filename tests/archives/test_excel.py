@@ -74,8 +74,59 @@ def test_a_title_above_the_header_is_told(tmp_path: Path) -> None:
     assert read_fields(path) == records(_ROWS)
     assert open_file(path).understood == [
         "sheets read: sheet 1",
-        "1 rows above the header left out",
+        "1 row above the header left out (تقرير الرسائل)",
     ]
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        [["Customer:", "Nour"]],
+        [["Report", "2024"], []],
+        [["Messages"], ["From", "2024-01-01", "to", "2024-02-01"]],
+        [["a", "b", "c", "d"]],
+    ],
+)
+def test_titles_of_several_cells(titles: list[list[Any]], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xlsx", [*titles, _HEADER, *_ROWS])
+    assert read_fields(path) == records(_ROWS)
+    told = open_file(path).understood[-1]
+    assert all(cell in told for title in titles for cell in title)
+
+
+def test_a_header_of_unknown_names_below_a_title(tmp_path: Path) -> None:
+    rows = [["x", "a b c", 1], ["y", "d e f", 2]]
+    path = write(tmp_path / "a.xlsx", [["A list"], ["foo", "bar", "baz"], *rows])
+    assert [list(row.values()) for row in read_fields(path)] == rows
+    assert open_file(path).columns == ["foo", "bar", "baz"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ([["hello there"], ["bye now"], ["late", "a stray note"]], ["column_1", "column_2"]),
+        ([["text"], ["bye now"], ["late", "a stray note"], ["ok"]], ["text", "column_2"]),
+        ([["text", None, "b"], ["hello"], ["late"], ["x", 1, 2]], ["text", "column_2", "b"]),
+    ],
+)
+def test_a_stray_note_swallows_no_row(
+    rows: list[list[Any]], columns: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.xlsx", rows)
+    texts = [row[0] for row in rows if row[0] not in columns]
+    assert [row[columns[0]] for row in read_fields(path)] == texts
+    assert open_file(path).columns == columns
+
+
+def test_a_cover_sheet_is_not_the_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xlsx", [["Contents", "Page"], ["All", 1]], [_HEADER, *_ROWS])
+    assert read_fields(path) == records(_ROWS)
+    assert open_file(path).understood[-1] == "sheets left out: sheet 1"
+
+
+def test_the_column_that_is_told_tells_the_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xlsx", [["x", "y"], ["foo", "bar"], ["a", "b"]])
+    assert read_fields(path, columns={"text": "bar"}) == [{"foo": "a", "bar": "b"}]
 
 
 def test_sheets_with_the_same_header_are_one_table(tmp_path: Path) -> None:

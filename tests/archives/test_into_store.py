@@ -10,6 +10,7 @@ import pytest
 from serving.archives.row import Judged, Message
 from serving.archives.store import IN_FUTURE, NO_CUSTOMER, NO_TIME, StoreLoader
 from serving.store.database import Database
+from serving.store.feeds import put_customer
 from serving.store.tables import customers, messages, sources, verdicts
 from tests.helpers import NOW, Clock, FakeScorer, Json
 from tests.stores import HOUR, Company, days_ago, message, spoken
@@ -164,6 +165,24 @@ def test_a_message_without_an_id_is_the_same_in_every_export(store: Database) ->
     loading.load([judged(1, id=None), judged(2, "b insult", id=None)])
     loading.load([judged(7, id=None), judged(8, id=None, at=NOW)])
     assert (loading.loaded.new, loading.loaded.duplicates) == (3, 1)
+
+
+def test_customers_get_their_last_name_and_one_that_people_gave_stays(store: Database) -> None:
+    with store.begin() as connection:
+        put_customer(store, connection, "c2", {"name": "Mr. Adel"}, NOW)
+    archive = [
+        judged(1, name="Salma Adel", at=NOW - HOUR),
+        judged(2, name="Salma", at=NOW - 2 * HOUR),
+        judged(3, name="Omar", customer="c2"),
+        judged(4, customer="c3"),
+    ]
+    for _ in range(2):
+        loader(store).load(archive)
+        named = {row.id: row.name for row in Company(store).rows(customers)}
+        assert named == {"c1": "Salma Adel", "c2": "Mr. Adel", "c3": None}
+    loader(store).load([judged(5, name="Huda", customer="c3"), judged(6, name="Nour")])
+    named = {row.id: row.name for row in Company(store).rows(customers)}
+    assert named == {"c1": "Salma Adel", "c2": "Mr. Adel", "c3": "Huda"}
 
 
 def test_texts_are_not_kept_where_the_service_keeps_none(store: Database) -> None:

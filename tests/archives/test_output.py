@@ -72,7 +72,8 @@ def parquet_types(path: Path, *names: str) -> list[str]:
 def test_columns_come_in_the_promised_order(tmp_path: Path) -> None:
     promised = re.findall(
         r"\w+",
-        """n text source_file abuse threat accusation negative neutral positive labels off_channel
+        """n text source_file understood_customer understood_sent_at understood_direction
+        understood_text abuse threat accusation negative neutral positive labels off_channel
         out_of_scope refund_demand escalation leaving distress language needs_review truncated model
         error""",
     )
@@ -166,7 +167,7 @@ def test_columns_with_our_names_are_kept_under_other_names(tmp_path: Path) -> No
 
 def test_columns_that_the_archive_names_come_first_even_without_rows(tmp_path: Path) -> None:
     path = write(tmp_path, ".csv", [], columns=["b", "a"])
-    assert path.read_text(encoding="utf-8-sig").startswith("b,a,abuse,")
+    assert path.read_text(encoding="utf-8-sig").startswith("b,a,understood_customer,")
     path = write(tmp_path, ".parquet", [[{"c": 1, "a": 1}]], columns=["b", "a"])
     assert pq.read_schema(path).names[:3] == ["b", "a", "c"]
 
@@ -199,7 +200,7 @@ def test_no_text_is_taken_for_a_formula(tmp_path: Path, text: str, cell: str) ->
 
 def test_csv_is_utf_8_with_a_mark_and_lines_of_rfc_4180(tmp_path: Path) -> None:
     content = write(tmp_path, ".csv", [[{"text": 'a "b", ش\nc'}]]).read_bytes()
-    assert content.startswith(b"\xef\xbb\xbftext,abuse,")
+    assert content.startswith(b"\xef\xbb\xbftext,understood_customer,")
     assert '"a ""b"", ش\nc"'.encode() in content
     assert content.count(b"\r\n") == 2
 
@@ -234,6 +235,33 @@ def test_the_customers_file_has_the_columns_of_its_schema(tmp_path: Path, suffix
         assert read_jsonl(target) == [expected]
     else:
         assert pq.read_table(target).to_pylist() == [expected]
+
+
+def test_what_was_understood_is_in_the_same_columns_whatever_the_inputs(tmp_path: Path) -> None:
+    at = datetime(2024, 3, 4, 12, 30, 0, 250_000, tzinfo=UTC)
+    known = Message("hello", customer="+201", at=at.timestamp(), direction="out", has_side=True)
+    messages = [known, Message("late"), None]
+    rows: list[Json] = [{"text": "hello", "understood_customer": "x"}, {"body": "late"}, {}]
+    entries = [Entry("a", Row(row), one) for row, one in zip(rows, messages, strict=True)]
+    chunk = Chunk(0, 1, entries)
+    file = tmp_path / "0.parquet"
+    pq.write_table(to_table(chunk, {key: verdict() for key in chunk.texts}), file)
+    for several in (True, False):
+        layout = plan([file], None, [], several)
+        for suffix in (".parquet", ".csv", ".jsonl"):
+            write_chunks(tmp_path / f"out{suffix}", suffix, [file], layout)
+        one, other, silent = pq.read_table(tmp_path / "out.parquet").to_pylist()
+        assert one["input_understood_customer"] == "x"
+        assert (one["understood_customer"], one["understood_direction"]) == ("+201", "out")
+        assert one["understood_sent_at"] == at
+        assert other["understood_direction"] is None, "nothing tells it"
+        ours = [name for name in one if name.startswith("understood_")]
+        texts = [row.get("understood_text") for row in (one, other)]
+        assert texts == (["hello", "late"] if several else [None, None])
+        assert not any(silent[name] for name in ours)
+        written = "2024-03-04T12:30:00.250000Z"
+        assert read_csv(tmp_path / "out.csv")[0]["understood_sent_at"] == written
+        assert read_jsonl(tmp_path / "out.jsonl")[0]["understood_sent_at"] == written
 
 
 def test_rows_without_a_message_have_no_scores(tmp_path: Path) -> None:

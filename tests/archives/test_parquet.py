@@ -30,7 +30,7 @@ _COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
     "at_utc": (pa.timestamp("ms", "UTC"), [dt.datetime(2024, 3, 1, tzinfo=dt.UTC)] * 2),
     "at_ns": (pa.timestamp("ns"), [_NOON, 1_700_000_000_123_456_789]),
     "took": (pa.duration("us"), [dt.timedelta(days=3, microseconds=1), dt.timedelta(-1)]),
-    "raw_bytes": (pa.binary(), [b"\x00\xff", b""]),
+    "raw_bytes": (pa.binary(), [b"\x00\xff", b"\xfe"]),
     "tags": (pa.list_(pa.string()), [["a", None], []]),
     "from": (pa.struct([("name", pa.string())]), [{"name": "x"}, {"name": None}]),
     "kind": (pa.dictionary(pa.int32(), pa.string()), ["chat", "mail"]),
@@ -68,6 +68,49 @@ def test_values_that_python_cannot_hold(tmp_path: Path) -> None:
         {"text": "a\ufffdb", "at": 2**60},
         {"text": "ok", "at": dt.datetime(1970, 1, 1)},
     ]
+
+
+_FAR, _FINE = 2**60, 1_700_000_000_123_456_789
+"""Microseconds beyond the year 9999, and nanoseconds that are no microseconds."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.list_(pa.timestamp("us")), [[_FAR, None], [dt.datetime(1970, 1, 1)]]),
+        (pa.list_(pa.timestamp("ns", "UTC")), [[_FINE], []]),
+        (pa.struct([("at", pa.timestamp("us"))]), [{"at": _FAR}, {"at": None}]),
+        (pa.map_(pa.string(), pa.timestamp("us")), [[("k", _FAR)], []]),
+        (pa.list_(pa.struct([("took", pa.list_(pa.duration("ns")))])), [[{"took": [1001]}], []]),
+    ],
+)
+def test_times_that_python_cannot_hold_within_other_values(
+    kind: pa.DataType, values: list[Any], tmp_path: Path
+) -> None:
+    column = pa.array([*values, None], kind)
+    found = read_fields(write(tmp_path / "a", pa.table({"x": column})))
+    assert [row["x"] for row in found] == [*values, None]
+    assert pa.array([row["x"] for row in found], kind).equals(column)
+
+
+def test_text_that_is_kept_as_bytes_is_text(tmp_path: Path) -> None:
+    kept = ["سيء".encode(), b"\xff\x00", b"", None]
+    for kind in (pa.binary(), pa.large_binary()):
+        path = write(tmp_path / "a", pa.table({"x": pa.array(kept, kind)}))
+        found = [row["x"] for row in read_fields(path)]
+        assert found == ["سيء", b"\xff\x00", "", None]
+        assert pa.array(found, kind).to_pylist() == kept
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_long_texts_are_read_a_few_at_a_time(same: bool, tmp_path: Path) -> None:
+    texts = [f"{0 if same else i} " + "x" * 2**20 for i in range(150)]
+    path = write(tmp_path / "a", pa.table({"text": texts}), data_page_size=2**20, row_group_size=50)
+    del texts
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in open_file(path).rows():
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 2**27
 
 
 def test_row_groups_are_read_in_order(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import io
 import json
 import os
 import sqlite3
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,10 +24,13 @@ from model import Classifier, Verdict
 from model.classifier import Encoded
 from serving import cli
 from serving.archives import chunks, progress
+from serving.archives.command import score
+from serving.archives.formats import FORMATS
 from serving.archives.progress import Progress
 from serving.archives.row import Row
 from serving.store.database import Database
 from serving.store.tables import messages, verdicts
+from serving.times import wire_time
 from tests.archives.conftest import Table, WriteCsv, invented
 from tests.helpers import Json, changed_folder
 from tests.stores import Company
@@ -208,6 +213,31 @@ def test_a_text_that_is_too_long_is_an_error_of_its_row(write_csv: WriteCsv) -> 
     assert short["error"] == ""
     assert long["error"] == "the text has 60 characters, at most 20 are read"
     assert long["abuse"] == ""
+
+
+def test_no_spreadsheet_takes_a_text_for_a_formula(write_csv: WriteCsv) -> None:
+    texts = [
+        "=1+1",
+        " =1+1",
+        "\n@x",
+        "\r=x",
+        "\t+x",
+        "a\n=x",
+        "＝1+1",
+        "\u00a0-x",
+        "-5",
+        " +20 ",
+        "- 5",
+    ]
+    source = write_csv([{"id": i, "text": text} for i, text in enumerate(texts)])
+    succeed(source, "-o", source.with_name("out.csv"))
+    found = [row["text"] for row in read_csv(source.with_name("out.csv"))]
+    untouched = {"a\n=x", "-5", " +20 "}
+    assert found == [text if text in untouched else f"'{text}" for text in texts]
+    raw = source.with_name("out.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfid,text,")
+    assert b'\r\n2,"\'\n@x",' in raw
+    assert b'\r\n3,"\'\r=x",' in raw
 
 
 def test_a_report_is_written_beside(write_csv: WriteCsv) -> None:
@@ -473,10 +503,12 @@ def test_messages_are_loaded_into_the_store_with_their_verdicts(
     write_csv: WriteCsv, texts_read: list[str], store: Database, store_url: str
 ) -> None:
     source = write_csv(told("hello", "z", "hello"))
-    command = (source, "-o", source.with_name("out.csv"), "--database-url", store_url)
-    succeed(*command)
+    output = ("-o", source.with_name("out.csv"))
+    succeed(source, *output)
     texts_read.clear()
-    result = succeed(*command, "--into-store", "--source-name", "crm", "--overwrite")
+    store_options = ("--database-url", store_url, "--into-store", "--source-name", "crm")
+    command = (source, *output, *store_options)
+    result = succeed(*command, "--overwrite")
     assert texts_read == []
     company = Company(store)
     assert [(row.source, row.id, row.text) for row in company.rows(messages)] == [
@@ -487,8 +519,21 @@ def test_messages_are_loaded_into_the_store_with_their_verdicts(
     labels = [json.loads(row.verdict)["labels"] for row in company.rows(verdicts)]
     assert labels == [[], ["abuse"], []]
     assert "Store: 3 messages new, 0 known already" in result.stderr
-    again = succeed(*command, "--into-store", "--source-name", "crm", "--restart", "--overwrite")
+    again = succeed(*command, "--restart", "--overwrite")
     assert "is finished" in again.stderr
+
+
+@pytest.mark.parametrize(("days", "old"), [(61, True), (59, False)])
+def test_an_old_archive_in_the_store_says_how_to_ask_for_it(
+    write_csv: WriteCsv, store_url: str, days: int, old: bool
+) -> None:
+    at = wire_time(int(time.time()) - days * 86_400)
+    rows = [{"customer": "c1", "date": date, "text": "hello"} for date in ("2020-01-01", at)]
+    source = write_csv(rows)
+    command = (source, "-o", source.with_name("out.csv"), "--into-store", "--database-url")
+    told = succeed(*command, store_url).stderr
+    assert (f"The last message is of {at}. The service reads customers as of now" in told) == old
+    assert ("?as_of=DATE" in told) == old
 
 
 def test_a_store_that_cannot_be_reached_is_told(write_csv: WriteCsv) -> None:
@@ -527,6 +572,19 @@ def test_quiet_tells_nothing(write_csv: WriteCsv) -> None:
         (["-o", "out.csv", "--column", "words=x"], "ROLE is one of text, id, customer"),
         (["-o", "out.csv", "--timezone", "Mars/Olympus"], "'Mars/Olympus' is no time zone"),
         (["-o", "out.csv", "--date-order", "ydm"], "'ydm' is not one of"),
+        (["-o", "out.csv", "--format", "word"], "'word' is not one of 'csv', 'tsv'"),
+        (["-o", "out.csv", "--column", "text=a", "--column", "text=b"], "text is told twice"),
+        (["-o", "out.csv", "--mask"], "--mask does nothing without --report"),
+        (["-o", "out.csv", "--report-language", "en"], "--report-language does nothing without"),
+        (
+            ["-o", "out.csv", "--source-name", "x"],
+            "--source-name does nothing without --into-store",
+        ),
+        (["-o", "out.csv", "--database-url", "sqlite://"], "nothing without --into-store"),
+        (
+            ["-o", "out.csv", "--ray-address", "x"],
+            "--ray-address does nothing without --engine ray",
+        ),
     ],
 )
 def test_wrong_options_are_usage_errors(write_csv: WriteCsv, options: list[str], says: str) -> None:
@@ -536,8 +594,12 @@ def test_wrong_options_are_usage_errors(write_csv: WriteCsv, options: list[str],
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--column", "text=body"], "there is no column 'body'"),
-        (["--format", "word"], "there is no format 'word'"),
+        (
+            ["--column", "text=body"],
+            "there is no column 'body'; the columns are id, customer, date, text",
+        ),
+        (["--company", "Nour Store"], "--company is for WhatsApp chats, and there is none"),
+        (["--incoming", "visitor"], "--incoming is of a column of directions"),
         (["--model", "no/such/model"], "no model in no/such/model"),
     ],
 )
@@ -547,6 +609,25 @@ def test_what_cannot_be_done_says_what_to_do(
     source = write_csv(told("hello"))
     assert says in refuse(source, "-o", source.with_name("out.csv"), *options)
     assert [path.name for path in source.parent.iterdir()] == ["in.csv"]
+
+
+def test_options_of_other_formats_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "hello"}\n')
+    pq.write_table(pa.table({"text": ["hello"]}), tmp_path / "in.parquet")
+    output = ("-o", tmp_path / "out.csv")
+    said = refuse(tmp_path / "in.jsonl", *output, "--delimiter", ";")
+    assert "--delimiter is for CSV, and there is none: leave it out" in said
+    said = refuse(tmp_path / "in.parquet", *output, "--encoding", "utf-8")
+    assert "--encoding is for text files, and there is none: leave it out" in said
+
+
+def test_what_the_environment_says_of_other_commands_is_no_error(
+    write_csv: WriteCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRANDTOX_DATABASE_URL", "sqlite:///other.db")
+    monkeypatch.setenv("RAY_ADDRESS", "ray://nowhere:1")
+    source = write_csv(told("hello"))
+    succeed(source, "-o", source.with_name("out.csv"))
 
 
 def test_a_missing_input_is_told(tmp_path: Path) -> None:
@@ -624,6 +705,24 @@ def test_standard_input_needs_a_name_in_the_store(tmp_path: Path) -> None:
 def test_long_values_end_a_chunk_early_however_deep_they_lie() -> None:
     rows = [("a", Row({"text": "x", "history": [{"said": "y" * 2**20}]}))] * 12
     assert [len(part) for part in chunks.cut(rows)] == [4, 4, 4]
+
+
+def test_the_help_lists_each_option_under_what_it_is_for() -> None:
+    shown = succeed("--help").stdout
+    headings = [line[:-1] for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[0].startswith("What to write")
+    assert headings[-1] == "Other"
+    assert shown.split("Other:")[1].strip().startswith("-h, --help")
+    for parameter in score.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.opts[-1] in shown
+
+
+def test_the_formats_of_the_option_are_those_that_can_be_read() -> None:
+    (option,) = (param for param in score.params if param.name == "format_")
+    assert isinstance(option.type, click.Choice)
+    assert sorted(option.type.choices) == sorted(FORMATS)
+    assert ", ".join(option.type.choices) in (option.help or "")
 
 
 def test_the_help_has_examples_on_lines_of_their_own() -> None:

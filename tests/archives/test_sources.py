@@ -92,6 +92,35 @@ def test_packed_files_are_told_by_their_bytes(pack: type, tmp_path: Path) -> Non
     assert read_fields(path) == _RECORDS
 
 
+def test_gzip_with_zeros_between_and_after(tmp_path: Path) -> None:
+    path = tmp_path / "tape.gz"
+    half = len(_TABLE) // 2
+    parts = [gzip.compress(_TABLE[:half]), bytes(512), gzip.compress(_TABLE[half:])]
+    path.write_bytes(b"".join(parts) + bytes(500_000))
+    assert read_fields(path) == _RECORDS
+
+
+def test_zstandard_that_begins_with_a_frame_to_skip(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv.zst"
+    path.write_bytes(b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd(_TABLE))
+    assert read_fields(path) == _RECORDS
+
+
+@pytest.mark.parametrize(
+    ("damaged", "says"),
+    [
+        (gzip.compress(_TABLE)[:5], r"a.gz is damaged or cut off \(Compressed file ended"),
+        (gzip.compress(_TABLE) + b"rest", f"cut off after {len(_TABLE)} unpacked bytes"),
+        (zstd(_TABLE)[:5], r"a.gz is damaged or cut off \(Truncated"),
+    ],
+)
+def test_where_a_packed_file_is_damaged(damaged: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(ArchiveError, match=says):
+        open_file(path)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
 def test_a_packed_file_that_is_cut_off(pack: type, tmp_path: Path) -> None:
     path = tmp_path / "export.csv.gz"
@@ -99,7 +128,7 @@ def test_a_packed_file_that_is_cut_off(pack: type, tmp_path: Path) -> None:
     path.write_bytes(pack("id,نص\n".encode() + b"".join(lines))[:-20])
     rows = open_file(path).rows()
     assert next(rows).fields["id"] == "0"
-    with pytest.raises(ArchiveError, match=r"gz is damaged or cut off about [\d,]+ unpacked bytes"):
+    with pytest.raises(ArchiveError, match=r"gz is damaged or cut off after [\d,]+ unpacked bytes"):
         list(rows)
 
 
@@ -153,6 +182,11 @@ def test_what_was_sent_in_a_whatsapp_chat_is_left_out(tmp_path: Path) -> None:
     archives = open_archives(find_sources([str(path)], _LIMIT), ReadOptions(), told.append)
     assert [archive.format for archive in archives] == ["whatsapp"]
     assert told == [f"{path}: 2 files sent in the chat left out"]
+
+
+def test_an_empty_zip(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"a.zip is an empty zip: export it again"):
+        names(write_zip(tmp_path / "a.zip", {}))
 
 
 def test_a_zip_in_a_zip(tmp_path: Path) -> None:

@@ -183,6 +183,47 @@ def test_too_few_and_too_many_cells(tmp_path: Path) -> None:
     assert [row.error for row in rows][3:] == [None, None]
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [
+        "Report of March\n\n",
+        "Report of March,,\n,,\n",
+        "Report, of March, 2024, all\n",
+        '"Report\nof March"\n',
+        "Company,Nour\nFrom,2024-01-01\nTo,2024-02-01\n",
+        "a,b,c\n",
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_titles_above_the_header_are_told(titles: str, delimiter: str, tmp_path: Path) -> None:
+    table = "id,customer,text\n1,c1,hello\n2,c2,bye\n"
+    found = read(tmp_path, (titles + table).replace(",", delimiter))
+    assert [list(row.values()) for row in found] == [["1", "c1", "hello"], ["2", "c2", "bye"]]
+    told = open_file(tmp_path / "archive").understood[-1]
+    assert "above the header left out (" in told
+    assert all(word in told for word in titles.replace(",", " ").replace('"', "").split())
+
+
+def test_a_header_that_comes_again_is_a_header(tmp_path: Path) -> None:
+    """As in files that were put together."""
+    raw = "id,channel,text\n1,email,hello\nid,channel,text\n2,phone,bye\n"
+    assert [row["id"] for row in read(tmp_path, raw)] == ["1", "id", "2"]
+
+
+def test_values_that_are_names_of_columns_are_no_header(tmp_path: Path) -> None:
+    raw = "17,email,late again\n18,email,hello\n19,phone,hello\n"
+    assert list(read(tmp_path, raw)[0].values()) == ["17", "email", "late again"]
+    raw = "Nr,Art,Wort\nemail,message,late again\nemail,comment,hello\nphone,comment,hi\n"
+    assert list(read(tmp_path, raw)[0]) == ["Nr", "Art", "Wort"]
+
+
+@pytest.mark.parametrize("lines", [3_000, 30_000])
+def test_a_cell_of_many_lines_is_one(lines: int, tmp_path: Path) -> None:
+    long = "\n".join(f"line {i}, of it" for i in range(lines))
+    raw = f'id,text,channel\n1,"{long}",chat\n2,ok,chat\n'
+    assert [row["text"] for row in read(tmp_path, raw)] == [long, "ok"]
+
+
 def test_a_quote_that_never_closes_costs_only_its_row(tmp_path: Path) -> None:
     good = [f'{i},chat,"late, {i}"' for i in range(5000)]
     lines = ["id,channel,text", *good[:10], '10,chat,"never, closed', *good[11:]]
@@ -198,11 +239,24 @@ def test_a_quote_that_never_closes_costs_only_its_row(tmp_path: Path) -> None:
 
 def test_an_open_quote_is_bounded(tmp_path: Path) -> None:
     lines = ["id,channel,text", *(f'{i},chat,"x"' for i in range(9)), '9,chat,"open']
-    later = [f"{i},chat,late" for i in range(10, 50_000)]
+    later = [f"{i},chat,late" for i in range(10, 100_000)]
     rows = read_bytes(tmp_path, "\n".join(lines + later).encode())
-    assert len(rows) == 50_000
+    assert len(rows) == 100_000
     assert rows[9].fields == {"id": "9", "channel": "chat", "text": '"open'}
-    assert rows[-1].fields == {"id": "49999", "channel": "chat", "text": "late"}
+    assert rows[-1].fields == {"id": "99999", "channel": "chat", "text": "late"}
+
+
+def test_an_open_quote_that_a_later_cell_seems_to_close_swallows_no_row(tmp_path: Path) -> None:
+    texts = [f"late {i}" for i in range(3000)]
+    texts[2000], texts[2500] = '"never closed', 'a screen of 5"'
+    lines = ["id,channel,text", *(f"{i},chat,{text}" for i, text in enumerate(texts))]
+    assert [row["text"] for row in read(tmp_path, "\n".join(lines))] == texts
+
+
+def test_a_message_of_lines_with_delimiters_is_one(tmp_path: Path) -> None:
+    listed = "\n".join(f"item {i}, red, {i} pieces" for i in range(9))
+    raw = f'id,text,channel\n1,"{listed}",chat\n2,ok,chat\n'
+    assert [row["text"] for row in read(tmp_path, raw)] == [listed, "ok"]
 
 
 def test_quotes_within_a_quoted_cell(tmp_path: Path) -> None:
@@ -220,6 +274,7 @@ def test_long_cells_blank_lines_and_nul(tmp_path: Path) -> None:
 @pytest.mark.parametrize("raw", ["", "\n\n", "id,text\n"])
 def test_a_table_without_rows(raw: str, tmp_path: Path) -> None:
     assert read(tmp_path, raw) == []
+    assert (open_file(tmp_path / "archive").understood == ["empty"]) == (not raw.strip())
 
 
 def test_row_order_is_kept(tmp_path: Path) -> None:

@@ -436,6 +436,12 @@ def test_a_number_is_the_same_customer_with_and_without_marks() -> None:
     assert column("customer_id", found) == ["+966 55 010-0199"] * 2
 
 
+def test_the_name_of_a_customer_is_that_of_the_contacts() -> None:
+    assert column("customer_name", rows(CHAT, f"WhatsApp Chat with {SARA}.txt")) == [SARA, SARA]
+    text = "14/03/2024, 09:05 - +966 55 010 0199: hello\n14/03/2024, 09:06 - ~ Huda: hi\n"
+    assert column("customer_name", rows(text)) == [None, "Huda"]
+
+
 def test_the_company_can_be_told() -> None:
     archive = read(CHAT, company=frozenset({" noor store "}))
     assert column("direction", list(archive.rows())) == ["in", "out"]

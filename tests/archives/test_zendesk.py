@@ -75,6 +75,7 @@ def test_a_comment_is_a_row_and_the_description_is_not_another(tmp_path: Path) -
             "id": "1",
             "ticket_id": "35436",
             "customer_id": str(CUSTOMER),
+            "customer_name": None,
             "agent_id": None,
             "sent_at": "2024-03-14T09:01:00Z",
             "direction": "in",
@@ -140,6 +141,7 @@ def test_people_given_as_objects_are_read_as_well(tmp_path: Path) -> None:
     )
     first, second = rows(tmp_path, given)
     assert (first.fields["customer_id"], first.fields["sender"]) == ("7", "Sara")
+    assert first.fields["customer_name"] == second.fields["customer_name"] == "Sara"
     assert [first.fields["direction"], second.fields["direction"]] == ["in", "in"]
 
 
@@ -199,6 +201,38 @@ def test_a_file_that_breaks_off_gives_what_there_is_and_an_error(tmp_path: Path)
     assert found[-1].error
 
 
+def test_the_requester_is_named_by_a_comment_and_no_other_author_is_taken_for_it(
+    tmp_path: Path,
+) -> None:
+    found = rows(
+        tmp_path,
+        ticket(
+            1,
+            comment(1, None, "my order?", author={"id": CUSTOMER, "name": "Sara"}),
+            comment(2, None, "me too", author={"id": 8, "name": "Huda", "role": "end-user"}),
+            comment(3, None, "on it", author={"id": AGENT, "name": "Omar"}),
+        ),
+    )
+    assert [row.fields["customer_name"] for row in found] == ["Sara", None, None]
+
+
+def test_ids_and_places_survive_what_is_no_json(tmp_path: Path) -> None:
+    """As data frames write it: NaN for nothing, and ids as floats."""
+    tickets = [
+        ticket(1, comment(1, None, "a"), external_id=float("nan"), requester_id=20978392.0),
+        ticket(2, requester_id=float("nan"), requester={"id": None, "name": None}),
+    ]
+    for text in (
+        json.dumps({"next_page": float("nan"), "rate": float("inf"), "tickets": tickets}),
+        "\n".join(map(json.dumps, tickets)),
+        json.dumps(tickets),
+    ):
+        found = list(archive(tmp_path, text).rows())
+        assert [row.error for row in found] == [None, None]
+        assert [row.fields["ticket_id"] for row in found] == ["1", "2"]
+        assert [row.fields["customer_id"] for row in found] == ["20978392", None]
+
+
 def test_the_columns_are_understood(tmp_path: Path) -> None:
     read = archive(tmp_path, json.dumps([ticket(1, FIRST, REPLY)]))
     meaning = understand([read], ReadOptions())[0]
@@ -206,6 +240,7 @@ def test_the_columns_are_understood(tmp_path: Path) -> None:
     assert message is not None and not isinstance(message, str)
     assert (message.text, message.id, message.customer) == (FIRST["body"], "1", str(CUSTOMER))
     assert (message.direction, message.ticket, message.channel) == ("in", "1", "email")
+    assert meaning.columns["name"].column == "customer_name"
     assert message.at == datetime(2024, 3, 14, 9, 1, tzinfo=UTC).timestamp()
     assert any("requester is the customer" in one for one in read.understood)
 
