@@ -20,6 +20,7 @@ COLUMNS: dict[str, type] = {
     **dict.fromkeys(("messages", "messages_in", "messages_out", *LABELS, "needs_review"), int),
     **dict.fromkeys(("first_at", "last_at"), str),
     **dict.fromkeys(("index", "index_low", "index_high", "pain"), float),
+    "pain_reasons": list,
     "quadrant": str,
     **dict.fromkeys((*SIGNS, "prepare_separation"), bool),
     "step": str,
@@ -27,12 +28,15 @@ COLUMNS: dict[str, type] = {
     "language": str,
     "understood_customer": str,
 }
-"""Columns of the customers file, in order, with their types (the list is one of strings). `customer_id` is
+"""Columns of the customers file, in order, with their types (the lists are of strings). `customer_id` is
 as the archive first writes it, `understood_customer` the one way to write it, `name` the last that is
-known. Labels are numbers of messages that have them, `evidence` the ids of those that weigh most; what the
+known. Labels are numbers of messages that have them, `pain_reasons` what the company did, the worst first,
+`evidence` the ids of those that weigh most; what the
 archive does not allow to know is None."""
 
 _EVIDENCE = 5
+_FELT = 1.0
+"""Points of pain from which what caused them is named: older ones are forgotten."""
 
 Line = dict[str, Any]
 
@@ -130,11 +134,17 @@ def _standing(reading: Reading | None, answers: bool, settings: IndexSettings) -
         suggestion = suggest(reading, (), Money(), settings)
         found |= {
             "pain": reading.pain,
+            "pain_reasons": _pain_reasons(reading),
             "quadrant": reading.quadrant,
             "prepare_separation": suggestion.prepare_separation,
             "step": suggestion.step,
         }
     return found
+
+
+def _pain_reasons(reading: Reading) -> list[str]:
+    felt = [part for part in reading.pain_contributions if part.points >= _FELT]
+    return [part.component for part in sorted(felt, key=lambda part: -part.points)]
 
 
 def _evidence(reading: Reading, answers: bool) -> list[str]:

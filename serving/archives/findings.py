@@ -61,6 +61,9 @@ def next_steps(figures: Figures, ranking: Ranking) -> list[Finding]:
     }
     customers = {name: ranking.quadrants[name] for name in (HURT, INFLAMED, DRAINING)}
     rest = {"review": figures.every.review, "mend": figures.failed}
+    labelled = figures.every.hostile + figures.every.accusing
+    if labelled > figures.labels["threat"]:  # those are told of on their own
+        rest = {"labelled": labelled} | rest
     counts = messages | customers
     steps = [Finding(fact, {"count": count}) for fact, count in counts.items() if count]
     steps += _separations(ranking)
@@ -128,6 +131,8 @@ def _about_the_customers(ranking: Ranking, settings: IndexSettings) -> Iterator[
         yield Finding("no_index")
     elif not ranking.quadrants:
         yield Finding("one_sided")
+    elif unplaced := ranking.customers - ranking.quadrants.total():
+        yield Finding("some_one_sided", {"count": unplaced})
     if ranking.customers < settings.portfolio_customers:
         counts = {"count": ranking.customers, "needed": settings.portfolio_customers}
         yield Finding("few_customers", counts)

@@ -29,6 +29,7 @@ class Customer:
         messages: that the customer wrote.
         index, low, high: 0 to 100, with its 80 % interval.
         pain: service pain, 0 to 100.
+        pain_reasons: what caused it, the worst first.
         signs: the early signs that stand.
         evidence: ids of the messages that weigh most, at most three.
     """
@@ -42,6 +43,7 @@ class Customer:
     low: float | None
     high: float | None
     pain: float | None
+    pain_reasons: tuple[str, ...]
     quadrant: str | None
     signs: tuple[str, ...]
     prepare_separation: bool
@@ -112,6 +114,7 @@ def _customer(number: int, line: Mapping[str, Any]) -> Customer:
         low=line["index_low"],
         high=line["index_high"],
         pain=line["pain"],
+        pain_reasons=tuple(line["pain_reasons"] or ()),
         quadrant=line["quadrant"],
         signs=tuple(sign for sign in SIGNS if line[sign]),
         prepare_separation=bool(line["prepare_separation"]),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from model.manifest import Manifest
-from serving.archives.figures import Figures, Group, Period, Span
+from serving.archives.figures import Figures, Group, Period, Quote, Span
 from serving.archives.findings import cautions, next_steps, percent, sentence
 from serving.archives.gathering import OTHERS
 from serving.archives.masking import KNOWN_CHANNELS, displayed, mask
@@ -23,7 +23,7 @@ _MOST_INPUTS = 12
 _FEW = 20
 """Messages below which a share says little."""
 
-_SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+_SCALES = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 # What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.
 _pages = Environment(
@@ -89,7 +89,18 @@ def render(report: Report, language: Language, masked: bool) -> str:
         top_of=_top_of,
         scale=_scale,
         show=_Show(language, masked, figures.channels),
+        evidence_of=lambda customer: evidence_of(customer, figures),
     )
+
+
+def evidence_of(customer: Customer, figures: Figures) -> list[Quote]:
+    """A customer's messages, each text once: threats first, then as they weigh."""
+    keys = ((customer.id, identity) for identity in customer.evidence)
+    found = [figures.evidence[key] for key in keys if key in figures.evidence]
+    each: dict[str, Quote] = {}
+    for quote in found:
+        each.setdefault(quote.text, quote)
+    return sorted(each.values(), key=lambda quote: "threat" not in quote.labels)
 
 
 class Bar(NamedTuple):
@@ -167,8 +178,8 @@ class _Show:
         return mask(text) if self._masked else displayed(text)
 
     def customer(self, customer: Customer) -> str:
-        """Its id, or its line in the customers file."""
-        return f"#{customer.line}" if self._masked else displayed(customer.id)
+        """Its name and id, or its line in the customers file."""
+        return f"#{customer.line}" if self._masked else displayed(customer.called)
 
     def channel(self, name: str) -> str:
         """Its own name; one that may tell who somebody is has a number instead."""

@@ -14,6 +14,7 @@ from serving.index.reading import CALM, DRAINING, HURT, INFLAMED
 _MOST_FAILURES = 5
 _MOST_CUSTOMERS = 3
 _NAME = 40
+_CUSTOMERS = "customer", "customers"
 
 
 def summary(report: Report) -> str:
@@ -59,7 +60,9 @@ def _customers(ranking: Ranking) -> Iterator[str]:
         return
     names = (CALM, HURT, DRAINING, INFLAMED) if ranking.quadrants else ()
     places = ", ".join(f"{ranking.quadrants[name]:,} {name}" for name in names)
-    yield f"{ranking.customers:,} customers" + (f": {places}" if places else "")
+    yield f"{ranking.customers:,} {_CUSTOMERS[ranking.customers != 1]}" + (
+        f": {places}" if places else ""
+    )
     for what, customers in {
         "repair": ranking.hurt,
         "look at": ranking.hard,
@@ -67,7 +70,7 @@ def _customers(ranking: Ranking) -> Iterator[str]:
     }.items():
         if customers:
             yield f"  {what}: " + ", ".join(
-                displayed(customer.id)[:_NAME].replace("\n", " ")
+                displayed(customer.called)[:_NAME].replace("\n", " ")
                 for customer in customers[:_MOST_CUSTOMERS]
             )
 

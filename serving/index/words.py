@@ -51,7 +51,7 @@ NAMES: dict[str, dict[str, str]] = {
         "calm": "هادئ",
         "hurt": "متضرر",
         "draining": "مستنزِف",
-        "inflamed": "محتدم",
+        "inflamed": "متضرر ومرهِق",
         "none": "لا إجراء",
         "listen": "الاستماع",
         "repair": "الإصلاح",

@@ -44,6 +44,7 @@ def line(customer: str, index: float, quadrant: str | None, **more: Any) -> dict
             "messages_in": 5,
             "messages": 9,
             "evidence": [],
+            "pain_reasons": [],
         }
         | {"index": index, "index_low": max(index - 9, 0.0), "index_high": min(index + 9, 100.0)}
         | {"quadrant": quadrant, "pain": 50.0 if quadrant in ("hurt", "inflamed") else 5.0}

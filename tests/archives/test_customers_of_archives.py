@@ -261,6 +261,7 @@ def test_six_messages_that_nobody_answered_hurt(customers: Customers) -> None:
     customers.add([judged(9, at=days_ago(0), customer="c2", has_side=True)])
     line = by_id(customers)["c1"]
     assert line["pain"] > 0
+    assert line["pain_reasons"] == ["unanswered"]
     assert line["quadrant"] == "hurt"
 
 

@@ -128,12 +128,41 @@ def test_hurt_customers_are_to_be_repaired_and_bear_no_label() -> None:
     assert "abuse" in draining
 
 
+def test_a_threat_comes_first_and_no_text_twice() -> None:
+    rows = [
+        said("you idiots", "abuse", customer="c", id="m1", at=NOON),
+        said("you idiots", "abuse", customer="c", id="m2", at=NOON),
+        said("I know where you live", "threat", customer="c", id="m3", at=NOON),
+    ]
+    report = report_of(rows, [line("c", 80, "draining", evidence=["m1", "m2", "m3"])])
+    (card,) = cards(render(report, "en", False)).values()
+    assert card.count("you idiots") == 1
+    assert card.index("I know where you live") < card.index("you idiots")
+
+
+def test_of_a_hurt_customer_a_threat_is_named_and_what_we_did() -> None:
+    rows = [said("answer or I come to you", "threat", customer="c", id="m1", at=NOON)]
+    lines = [line("c", 11, "hurt", evidence=["m1"], pain_reasons=["late_replies"])]
+    (card,) = cards(render(report_of(rows, lines), "en", False)).values()
+    assert "What we did: late replies" in card
+    assert "threat" in card
+
+
+def test_customers_whose_service_is_unknown_stand_beside_the_others() -> None:
+    rows = [said("you are idiots", "abuse", customer="u", id="m1", at=NOON)]
+    lines = [line("d", 70, "draining", name="Nour Mock"), line("u", 60, None, evidence=["m1"])]
+    page = render(report_of(rows, lines), "en", False)
+    assert "Not known whether we served them well" in page
+    assert "Nour Mock (d)" in page
+    assert "you are idiots" in " ".join(cards(page).values())
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_without_the_companys_answers_nobody_is_called_draining(language: Language) -> None:
     rows = [said("you are idiots", "abuse", customer="c1", id="m1", at=NOON)]
     lines = [line("c1", 72, None, pain=None, step=None, prepare_separation=None, evidence=["m1"])]
     page = render(report_of(rows, lines), language, False)
-    words = {"en": ["draining", "inflamed"], "ar": ["مستنزِفون", "محتدمون"]}[language]
+    words = {"en": ["draining", "inflamed"], "ar": ["مستنزِفون", "متضررون ومرهِقون"]}[language]
     body = page.split("</style>")[1]
     (card,) = cards(page).values()
     assert "you are idiots" in card

@@ -241,6 +241,18 @@ def test_repair_comes_before_boundaries_and_distress_before_all() -> None:
     assert facts(next_steps(gather([said("fine")], THRESHOLDS), rank([]))) == ["nothing"]
 
 
+def test_labelled_messages_ask_to_be_read_although_no_customer_has_a_place() -> None:
+    rows = [said("you are idiots", "abuse"), said("you lied", "accusation"), said("fine")]
+    steps = next_steps(gather(rows, THRESHOLDS), rank([line("c", 60, None)]))
+    assert steps == [Finding("labelled", {"count": 2})]
+
+
+def test_customers_without_a_place_beside_others_are_told() -> None:
+    lines = [line("a", 3, "calm"), line("b", 60, None), line("c", 4, None)]
+    assert "some_one_sided" in cautions_of(gather([], THRESHOLDS), *lines)
+    assert "some_one_sided" not in cautions_of(gather([], THRESHOLDS), *lines[:1])
+
+
 def test_many_separations_point_at_the_company() -> None:
     lines = [line(f"c{n}", 80, "draining", prepare_separation=n < 2) for n in range(300)]
     (few,) = (f for f in next_steps(Figures(), rank(lines)) if f.fact == "separations")
@@ -254,6 +266,7 @@ def test_many_separations_point_at_the_company() -> None:
 COUNTED = (
     *("few_messages", "truncated", "untimed", "nameless", "unread_sent_at", "unread_direction"),
     *("distress", "threats", "hurt", "inflamed", "draining", "review", "mend"),
+    *("labelled", "some_one_sided"),
 )
 EVERY_FACT: dict[str, dict[str, Any]] = {
     **{fact: {"count": 1_234} for fact in COUNTED},
@@ -308,4 +321,4 @@ def test_the_terminal_is_not_steered_by_what_customers_are_called(manifest: Mani
 def test_an_empty_archive_has_a_summary(manifest: Manifest) -> None:
     text = summary(Report([], gather([], THRESHOLDS), rank([]), manifest))
     assert text.startswith("0 rows")
-    assert "Nothing asks for action" in text
+    assert "nothing asks for action" in text
