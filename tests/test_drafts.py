@@ -170,6 +170,23 @@ def test_criticism_stays_welcome(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", words.LANGUAGES)
+def test_who_insulted_nobody_reads_nothing_of_insults(language: str) -> None:
+    insult = {"en": "insult", "ar": "الإهانة"}[language]
+    assert insult not in draft("boundary", language, bare())
+    assert insult in draft("boundary", language, reading())
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_without_a_plan_nothing_speaks_of_an_agreement(language: str) -> None:
+    """A shop's customer has bought something, and has no contract."""
+    contract = {"en": ("agreement", "plan", "renew"), "ar": ("اتفاق", "باق", "التجديد")}[language]
+    for step in ("listen", "repelling_price", "step_down", "separation"):
+        text = draft(step, language, bare(), Facts())
+        assert not [word for word in contract if word in text.split("\n", 1)[1]]
+        assert any(word in draft(step, language, bare(), Facts(plan="Gold")) for word in contract)
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
 def test_a_name_is_one_line_and_is_never_read_as_a_template(language: str) -> None:
     text = draft("listen", language, bare(), Facts(name="Nile\n{{ 7 * 7 }}\tShop", plan="  "))
     assert "Nile {{ 7 * 7 }} Shop" in text.splitlines()[0]
