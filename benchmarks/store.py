@@ -220,7 +220,7 @@ async def time_requests(settings: Settings, customers: int) -> dict[str, dict[st
 
 def time_updates(database: Database, states: States, now: float) -> dict[int, float]:
     """Milliseconds to score, store and fold one more message of a customer with so many messages."""
-    worker = Worker(database, states, NoModel(), {}, clock=lambda: now)
+    worker = Worker(database, states, NoModel(), lambda _: {}, clock=lambda: now)
     found = {}
     for count in _LONG:
         customer = f"long{count}"

@@ -18,6 +18,7 @@ from model.labels import LABELS, OUTPUTS, SENTIMENTS, SIGNS, THREAT_KINDS
 from model.language import detect_language, detect_script
 from model.manifest import BALANCED, MODEL, RELEASED, TOKENIZER, Manifest, load_manifest
 from model.preparation import prepare
+from model.thresholds import OwnThresholds
 from model.verdict import Verdict
 from model.windows import (
     Windows,
@@ -37,6 +38,7 @@ _PROCESSOR = Path("/proc/cpuinfo")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _INPUTS = ["ids", "mask"]
 _OUTPUTS = ["probabilities", "vector"]
+_UNKNOWN = "<unk>"
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -64,20 +66,32 @@ class Classifier:
     """
 
     def __init__(
-        self, manifest: Manifest, session: ort.InferenceSession, tokenizer: Tokenizer, threads: int
+        self,
+        manifest: Manifest,
+        session: ort.InferenceSession,
+        tokenizer: Tokenizer,
+        threads: int,
+        own_thresholds: OwnThresholds | None = None,
     ) -> None:
-        self.manifest = manifest
+        self.manifest = own_thresholds.applied(manifest) if own_thresholds else manifest
+        self.own_thresholds = own_thresholds
         self._session = session
         self.tokenizer = tokenizer
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="brandtox-model")
 
     @classmethod
-    def load(cls, path: Path | str | None = None, threads: int | None = None) -> Classifier:
+    def load(
+        cls,
+        path: Path | str | None = None,
+        threads: int | None = None,
+        own_thresholds: OwnThresholds | None = None,
+    ) -> Classifier:
         """Load a model folder; the released one by default.
 
         Args:
             path: a folder with manifest.json, model.onnx and tokenizer.json.
             threads: batches at once; the number of usable cores by default.
+            own_thresholds: labels follow these, if they are for this model.
 
         Raises:
             ModelError: the folder is missing, damaged, or of another label scheme.
@@ -88,7 +102,7 @@ class Classifier:
         try:
             session = _open_session(folder / MODEL)
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-            classifier = cls(manifest, session, tokenizer, threads)
+            classifier = cls(manifest, session, tokenizer, threads, own_thresholds)
             classifier._read_longest()
         except ModelError:
             raise
@@ -124,6 +138,14 @@ class Classifier:
         return [
             sum(map(len, w.ids)) for w in self._windows([self._prepare(text) for text in texts])
         ]
+
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int]:
+        """Pieces of the texts that the vocabulary does not have, and all pieces."""
+        unknown = self.tokenizer.token_to_id(_UNKNOWN)
+        prepared = [self._prepare(text) for text in texts]
+        encodings = self.tokenizer.encode_batch_fast(prepared, add_special_tokens=False)
+        ids = [encoding.ids for encoding in encodings]
+        return sum(one.count(unknown) for one in ids), sum(map(len, ids))
 
     @property
     def _most_characters(self) -> int:

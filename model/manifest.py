@@ -35,6 +35,9 @@ class Manifest:
         review_above: a verdict needs review when the chance (0 to 1) that one of its three labels
             is wrong exceeds this.
         window_tokens, window_overlap, max_windows: how long texts are read.
+        base: the encoder that it was trained from.
+        parent: version of the model that it was trained on from; empty for none.
+        data: fingerprint of the rows that it was trained on; empty where it was not kept.
         calibration: scale and shift of each output's logit, already inside the graph.
         metrics: headline figures, for reading only.
     """
@@ -50,6 +53,8 @@ class Manifest:
     max_windows: int = 64
     created: str = ""
     base: str = ""
+    parent: str = ""
+    data: str = ""
     calibration: dict[str, list[float]] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
@@ -66,10 +71,22 @@ def sha256(path: Path) -> str:
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read and check a model folder.
+    """Read and check a model folder, each of its files too.
 
     Raises:
         ModelError: it is missing, incomplete, damaged, or of another label scheme.
+    """
+    manifest = read_manifest(folder)
+    for name in {MODEL, TOKENIZER, *manifest.files}:
+        _check_file(folder / name, manifest.files.get(name))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What a model folder says of itself; its other files are not looked at.
+
+    Raises:
+        ModelError: the manifest is missing, damaged, or of another label scheme.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -81,8 +98,6 @@ def load_manifest(folder: Path) -> Manifest:
         _check_values(manifest)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model manifest ({error}): {_GET_AGAIN}") from error
-    for name in {MODEL, TOKENIZER, *manifest.files}:
-        _check_file(folder / name, manifest.files.get(name))
     return manifest
 
 
@@ -104,6 +119,9 @@ def _check_values(manifest: Manifest) -> None:
     """
     if not isinstance(manifest.model, str) or not manifest.model:
         raise ValueError("it has no version")
+    told = manifest.created, manifest.base, manifest.parent, manifest.data
+    if not all(isinstance(text, str) for text in told):
+        raise TypeError("its origin is not told in words")
     if tuple(manifest.outputs) != OUTPUTS:
         raise ValueError("its outputs are not those of the label scheme")
     for name in LABELS:

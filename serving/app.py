@@ -10,10 +10,12 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 
+from model.registry import Registry
 from serving import classify
 from serving.access import ThisMachineOnly, needs_keys
 from serving.batcher import Scorer
 from serving.errors import add_error_handlers
+from serving.live import Live
 from serving.metrics import CountRequests
 from serving.openapi import error_documentation
 from serving.routes import (
@@ -21,12 +23,14 @@ from serving.routes import (
     customers,
     decisions,
     dossier,
+    feedback,
     feeds,
     messages,
     metrics,
     models,
     portfolio,
     privacy,
+    review,
 )
 from serving.services import open_services
 from serving.settings import Settings
@@ -42,6 +46,8 @@ ROUTERS = (
     messages.router,
     feeds.router,
     decisions.router,
+    feedback.router,
+    review.router,
     alerts.router,
     privacy.router,
     customers.router,
@@ -53,17 +59,22 @@ ROUTERS = (
 
 
 def create_app(
-    settings: Settings, classifier: Scorer, clock: Callable[[], float] = time.time
+    settings: Settings,
+    classifier: Scorer,
+    clock: Callable[[], float] = time.time,
+    models: Registry | None = None,
 ) -> FastAPI:
-    """The application over a loaded classifier; its store is opened when it starts.
+    """The application over a loaded classifier; its store is opened when it starts. What is promoted
+    in `models` takes the classifier's place; without a folder of models it stays.
 
     Raises:
         ValueError: keys are switched off on an address that others reach.
     """
+    live = Live(classifier)  # kept instead of the classifier, which must be free to go
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, classifier, clock) as services:
+        async with open_services(settings, live, clock, models) as services:
             app.state.services = services
             app.state.batcher = services.batcher
             yield

@@ -37,15 +37,23 @@ class Scorer(Protocol):
     def score(self, texts: Sequence[str]) -> list[Verdict]: ...
 
 
+class Exchangeable(Scorer, Protocol):
+    """A scorer whose model may be another one at the next call."""
+
+    @property
+    def current(self) -> Scorer: ...
+
+
 @dataclass(eq=False)
 class _Waiting:
     text: str
+    scorer: Scorer
     verdict: asyncio.Future[Verdict]
     since: float = field(default_factory=time.monotonic)
 
 
 class Batcher:
-    """Scores texts of many requests together, off the event loop.
+    """Scores texts of many requests together, off the event loop; those of one request with one model.
 
     Args:
         most_requests: requests scored or waiting at once.
@@ -55,7 +63,7 @@ class Batcher:
 
     def __init__(
         self,
-        classifier: Scorer,
+        classifier: Exchangeable,
         most_requests: int,
         most_characters: int,
         registry: CollectorRegistry,
@@ -112,7 +120,8 @@ class Batcher:
         if self._characters and self._characters + size > self._most_characters:
             raise _overloaded()
         loop = asyncio.get_running_loop()
-        waiting = [_Waiting(text, loop.create_future()) for text in texts]
+        scorer = self.classifier.current
+        waiting = [_Waiting(text, scorer, loop.create_future()) for text in texts]
         left = deque(waiting)
         self._characters += size
         self._turns.append(left)
@@ -133,7 +142,7 @@ class Batcher:
             self._count_waits(batch)
             try:
                 texts = [item.text for item in batch]
-                scoring = loop.run_in_executor(self._thread, self.classifier.score, texts)
+                scoring = loop.run_in_executor(self._thread, batch[0].scorer.score, texts)
                 _answer(batch, await scoring)
             except Exception as error:  # the requests must hear of it, and the worker must live
                 _fail(batch, error)
@@ -144,10 +153,13 @@ class Batcher:
             self._queue_seconds.observe(now - item.since)
 
     def _take(self) -> list[_Waiting]:
-        """The next round: one large text, or short ones of each request, the requests in turn."""
+        """The next round: one large text, or short ones of each request, the requests in turn; those
+        with the model of the request whose turn it is.
+        """
         self._turns = deque(request for request in self._turns if request)
-        short = deque(request for request in self._turns if not _is_large(request))
-        large = [request for request in self._turns if _is_large(request)]
+        turns = [r for r in self._turns if r[0].scorer is self._turns[0][0].scorer]
+        short = deque(request for request in turns if not _is_large(request))
+        large = [request for request in turns if _is_large(request)]
         if large and (self._large_is_next or not short):
             self._large_is_next = False
             self._to_the_back(large[0])

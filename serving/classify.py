@@ -35,7 +35,8 @@ async def classify(request: Request) -> dict[str, Any]:
     with batcher.admitted():
         items = read_request(await read_json(request, settings.max_body_bytes), settings)
         verdicts = await unless_gone(request, batcher.score(good_texts(items)))
-    return {"model": batcher.classifier.version, "verdicts": answers(items, verdicts)}
+    model = verdicts[0].model if verdicts else batcher.classifier.version
+    return {"model": model, "verdicts": answers(items, verdicts)}
 
 
 def batcher_of(request: Request) -> Batcher:

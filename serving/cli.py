@@ -13,15 +13,21 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from model import Classifier, ModelError
+from model.registry import Registry
 from serving.access import needs_keys
 from serving.app import create_app
 from serving.archives.command import score
+from serving.feedback_command import feedback
 from serving.lines import classify_lines
+from serving.live import load_classifier, with_active_model
+from serving.models_command import models
 from serving.options import GroupedCommand, with_settings
+from serving.rescore_command import rescore
 from serving.services import webhook_of
 from serving.settings import Settings
 from serving.store.database import Database, StoreError
 from serving.store.keys import SCOPES, create_key, list_keys, revoke_key
+from serving.thresholds_command import thresholds
 from serving.times import maybe_wire_time, wire_time
 from serving.webhooks import WebhookError
 
@@ -29,6 +35,7 @@ _TRAINING_COMMANDS = {
     "train": "Train a model on labelled messages (training extra).",
     "evaluate": "Evaluate a model and write the report (training extra).",
     "release": "Export a trained model, if it passes the gates (training extra).",
+    "retrain": "Train the model in use on with labelled rows of your own (training extra).",
 }
 
 
@@ -84,8 +91,10 @@ def main() -> None:
 
 
 def _load(settings: Settings) -> Classifier:
+    """The model in use, with the company's thresholds."""
     try:
-        return Classifier.load(settings.model, settings.threads)
+        folder = with_active_model(settings).model
+        return load_classifier(folder, settings.threads, settings.thresholds)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
 
@@ -104,6 +113,8 @@ _NO_KEYS = (
     "WARNING: no API keys are in use: every program on this machine may read and write everything"
     " (--api-keys required, `brandtox keys create`)"
 )
+
+_FIXED_MODEL = "--model (BRANDTOX_MODEL) is {}: what is promoted in {} is not looked at"
 
 
 @main.command(cls=GroupedCommand)
@@ -127,7 +138,10 @@ def serve(settings: Settings) -> None:
     except (ValueError, WebhookError) as error:
         raise click.ClickException(str(error)) from error
     _database(settings).close()
-    app = create_app(settings, _load(settings))
+    registry = Registry(settings.models) if settings.model is None else None
+    app = create_app(settings, _load(settings), models=registry)
+    if registry is None:
+        click.echo(_FIXED_MODEL.format(settings.model, settings.models), err=True)
     if not keys:
         click.secho(_NO_KEYS, err=True, fg="yellow", bold=True)
     uvicorn.run(app, host=settings.host, port=settings.port)
@@ -140,7 +154,7 @@ Example:
 
 @main.command(epilog=_CLASSIFY_EXAMPLE)
 @click.argument("file", type=click.File("rb"), default="-")
-@with_settings("model", "threads", "max_text_characters")
+@with_settings("model", "models", "thresholds", "threads", "max_text_characters")
 def classify(file: io.BufferedIOBase, settings: Settings) -> None:
     """Score JSON lines, one verdict a line.
 
@@ -158,6 +172,10 @@ def classify(file: io.BufferedIOBase, settings: Settings) -> None:
 
 
 main.add_command(score)
+main.add_command(feedback)
+main.add_command(models)
+main.add_command(rescore)
+main.add_command(thresholds)
 
 
 @main.group()
@@ -190,7 +208,7 @@ def keys_create(name: str, scopes: tuple[str, ...], settings: Settings) -> None:
       classify  POST /classify
       write     send messages, customers, tickets and other feeds
       read      customers, portfolio, alerts, models
-      review    decisions of people
+      review    decisions and corrections of people, and the review queue
       admin     everything, and alone delete and export customers
     Any key may read /metrics: for Prometheus, make one of scope classify.
     """  # noqa: D301 (click wants the character)

@@ -20,9 +20,9 @@ from serving.settings import GROUPS, Settings, default_of, flag_of, variable_of
 _SETTINGS_HEAD = """# Settings
 
 Every setting of `brandtox serve` is a flag, an environment variable, or its default: the first of
-these that is given counts. `brandtox classify` has `--model`, `--threads` and
-`--max-text-characters`. A wrong value stops the command with a usage error (exit code 2). These tables
-are written by `make docs` from `serving/settings.py`.
+these that is given counts. `brandtox classify` has `--model`, `--models`, `--thresholds`, `--threads`
+and `--max-text-characters`. A wrong value stops the command with a usage error (exit code 2). These
+tables are written by `make docs` from `serving/settings.py`.
 """
 
 _TABLE_HEAD = """

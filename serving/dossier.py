@@ -17,11 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from model.manifest import BALANCED
+from serving.corrections import Labels, correct
 from serving.index.events import Incoming, Outgoing, TicketChange
 from serving.index.matters import Matter
 from serving.index.settings import IndexSettings
 from serving.index.state import State
 from serving.scoring import Thresholds
+from serving.store.feedback import corrections_of
 from serving.store.history import load_events
 from serving.store.states import States
 from serving.store.tables import agents, decisions, messages, outcomes, ratings, verdicts
@@ -198,6 +200,7 @@ def gather(
     state = State() if since is None else states.as_of(connection, customer, since)
     events = load_events(connection, customer, after, at)
     heard = _heard(connection, customer, since, at)  # last: a message that just came is in it too
+    corrections = corrections_of(connection, customer)
     story = Story(state, settings)
     for event in events:
         story.add(event)
@@ -208,7 +211,7 @@ def gather(
         "team": _team(connection, customer, story, after, at),
         "tickets": [_ticket(name, ticket) for name, ticket in story.tickets.items()],
         "money": {
-            "refund_demands": list(_refund_demands(heard, thresholds)),
+            "refund_demands": list(_refund_demands(heard, corrections, thresholds)),
             "outcomes": _rows(connection, outcomes, customer, at, ("type", "amount")),
         },
         "decisions": _rows(connection, decisions, customer, at, ("step", "decided_by", "reason")),
@@ -232,6 +235,7 @@ def _beginning(connection: Connection, customer: str, at: float) -> float | None
 def _heard(connection: Connection, customer: str, since: float | None, at: float) -> Heard:
     query = (
         select(
+            messages.c.seq,
             messages.c.id,
             messages.c.sent_at,
             messages.c.channel,
@@ -347,11 +351,15 @@ def _ticket(name: str, ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _refund_demands(heard: Heard, thresholds: Thresholds) -> Iterator[dict[str, Any]]:
+def _refund_demands(
+    heard: Heard, corrections: Mapping[int, Labels], thresholds: Thresholds
+) -> Iterator[dict[str, Any]]:
     least = thresholds.get("refund_demand", {}).get(BALANCED, 0.5)
     for row in heard.values():
-        if row.verdict and json.loads(row.verdict)["signs"]["refund_demand"] >= least:
-            yield _excerpt(row)
+        if row.verdict:
+            verdict = correct(json.loads(row.verdict), corrections.get(row.seq, {}))
+            if verdict["signs"]["refund_demand"] >= least:
+                yield _excerpt(row)
 
 
 def _rows(

@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     ProcessCollector,
@@ -123,11 +124,10 @@ class CountRequests:
             services.requests.count(scope, status, body, time.perf_counter() - began)
 
 
-class MeasuredScorer:
-    """A scorer that counts what it reads, for requests and for the store alike."""
+class ModelMetrics:
+    """What models read, for requests and for the store alike, and which one it is."""
 
-    def __init__(self, scorer: Scorer, registry: CollectorRegistry) -> None:
-        self._scorer = scorer
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._messages = Counter(
             "brandtox_messages_scored", "Messages that the model has read.", registry=registry
         )
@@ -146,20 +146,42 @@ class MeasuredScorer:
         self._seconds = Histogram(
             "brandtox_model_seconds", "Seconds in the model for a batch.", registry=registry
         )
-        info = Info("brandtox_model", "The model that scores.", registry=registry)
-        info.info({"version": scorer.version})
+        self._info = Info("brandtox_model", "The model that scores.", registry=registry)
+        self._load_failed = Gauge(
+            "brandtox_model_load_failed",
+            "1 while the model in use cannot be loaded, and the one before still scores.",
+            registry=registry,
+        )
+
+    def tell_model(self, version: str) -> None:
+        self._info.info({"version": version})
+
+    def tell_failure(self, failed: bool) -> None:
+        self._load_failed.set(failed)
+
+    def score(self, scorer: Scorer, texts: Sequence[str]) -> list[Verdict]:
+        """Score texts, and count them."""
+        with self._seconds.time(), self._failures.count_exceptions():
+            verdicts = scorer.score(texts)
+        self._batch.observe(len(texts))
+        self._messages.inc(len(texts))
+        self._characters.inc(sum(map(len, texts)))
+        return verdicts
+
+
+class MeasuredScorer:
+    """A scorer that counts what it reads."""
+
+    def __init__(self, scorer: Scorer, metrics: ModelMetrics) -> None:
+        self._scorer = scorer
+        self._metrics = metrics
 
     @property
     def version(self) -> str:
         return self._scorer.version
 
     def score(self, texts: Sequence[str]) -> list[Verdict]:
-        with self._seconds.time(), self._failures.count_exceptions():
-            verdicts = self._scorer.score(texts)
-        self._batch.observe(len(texts))
-        self._messages.inc(len(texts))
-        self._characters.inc(sum(map(len, texts)))
-        return verdicts
+        return self._metrics.score(self._scorer, texts)
 
 
 class _StoreCollector(Collector):

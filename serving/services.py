@@ -13,10 +13,12 @@ from fastapi import Request
 from prometheus_client import CollectorRegistry
 
 from model.manifest import Manifest
+from model.registry import Registry
 from serving.access import Access
-from serving.batcher import Batcher, Scorer
+from serving.batcher import Batcher
 from serving.kept import Kept
-from serving.metrics import MeasuredScorer, RequestMetrics, open_registry
+from serving.live import Follower, Live
+from serving.metrics import ModelMetrics, RequestMetrics, open_registry
 from serving.scoring import Thresholds
 from serving.settings import Settings
 from serving.store.database import Database
@@ -31,7 +33,9 @@ class Services:
 
     Attributes:
         clock: seconds since 1970; the only clock that routes and store read.
-        manifest: what the model says of itself.
+        live: the model that scores now.
+        models: the models folder whose promotions are followed; None where the model is fixed.
+        follower: what takes promoted models up; None likewise.
         registry: the metrics of this application.
         kept_support: what the portfolio tells of support.
     """
@@ -42,15 +46,22 @@ class Services:
     access: Access
     batcher: Batcher
     worker: Worker
-    manifest: Manifest
+    live: Live
+    models: Registry | None
+    follower: Follower | None
     registry: CollectorRegistry
     requests: RequestMetrics
     clock: Callable[[], float]
     kept_support: Kept = field(default_factory=Kept)
 
     @property
+    def manifest(self) -> Manifest:
+        """What the model that scores now says of itself."""
+        return self.live.manifest
+
+    @property
     def thresholds(self) -> Thresholds:
-        """The model's menu by output."""
+        """Its menu by output."""
         return self.manifest.thresholds
 
 
@@ -61,34 +72,47 @@ def services_of(request: Request) -> Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, classifier: Scorer, clock: Callable[[], float] = time.time
+    settings: Settings,
+    live: Live,
+    clock: Callable[[], float] = time.time,
+    models: Registry | None = None,
 ) -> AsyncIterator[Services]:
-    """Open the store and start the scorer; both end with the context."""
+    """Open the store, start the scorer, and follow promotions; all end with the context."""
     database = Database(settings.database_url.get_secret_value())
     try:
         database.migrate()
         states = States(database, settings)
         states.check_settings()
         access = Access(settings, database, clock)
-        manifest = manifest_of(classifier)
         registry = open_registry(database, states, clock)
-        measured = MeasuredScorer(classifier, registry)
+        metrics = ModelMetrics(registry)
+        live.measure(metrics)
+        follower = None
+        if models is not None:
+            pause = settings.models_poll_seconds
+            follower = Follower(
+                live, models, metrics, settings.threads, pause, settings.thresholds
+            )
         worker = Worker(
             database,
             states,
-            measured,
-            manifest.thresholds,
+            live,
+            live.thresholds_of,
             settings.store_text,
             settings.retention_days,
             clock,
         )
         batcher = Batcher(
-            measured, settings.max_concurrent_requests, settings.max_waiting_characters, registry
+            live, settings.max_concurrent_requests, settings.max_waiting_characters, registry
         )
         webhook = webhook_of(settings)
         deliverer = Deliverer(database, *webhook, clock) if webhook else None
         async with batcher.running():
-            with _running(worker, "brandtox-scorer"), _running(deliverer, "brandtox-webhook"):
+            with (
+                _running(worker, "brandtox-scorer"),
+                _running(deliverer, "brandtox-webhook"),
+                _running(follower, "brandtox-models"),
+            ):
                 yield Services(
                     settings,
                     database,
@@ -96,7 +120,9 @@ async def open_services(
                     access,
                     batcher,
                     worker,
-                    manifest,
+                    live,
+                    models,
+                    follower,
                     registry,
                     RequestMetrics(registry),
                     clock,
@@ -139,11 +165,3 @@ def webhook_of(settings: Settings) -> tuple[str, str] | None:
         raise WebhookError("set BRANDTOX_WEBHOOK_SECRET: webhooks are signed")
     check_url(settings.webhook_url)
     return settings.webhook_url, secret
-
-
-def manifest_of(classifier: Scorer) -> Manifest:
-    """The model's manifest; for a stand-in without one, one that says nothing (a threshold is then one
-    half everywhere).
-    """
-    empty = Manifest(classifier.version, "", [], {}, {}, review_above=1.0)
-    return getattr(classifier, "manifest", empty)

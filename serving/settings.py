@@ -38,8 +38,26 @@ class ModelSettings(BaseModel):
 
     model: Path | None = Field(
         default=None,
-        description="Model folder; by default the released model that comes with brandtox. A missing,"
-        " damaged or foreign one stops the start.",
+        description="Model folder that is used whatever is promoted; by default the model in use in"
+        " `models`. A missing, damaged or foreign one stops the start.",
+    )
+    models: Path = Field(
+        default=Path("models"),
+        description="Folder of retrained models and of their promotions (`brandtox models`). Without"
+        " a promotion the released model that comes with brandtox is in use. A service takes up what"
+        " is promoted while it runs.",
+    )
+    models_poll_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="How often a service looks whether another model was promoted; it scores within a few"
+        " seconds after that.",
+    )
+    thresholds: Path | None = Field(
+        default=None,
+        description="File of the company's own thresholds (`brandtox thresholds fit`); labels follow"
+        " them, scores do not change. It is for one model: with another it is not applied, and the log"
+        " says so. A missing or damaged one stops the start.",
     )
     threads: int | None = Field(
         default=None,
@@ -161,6 +179,30 @@ class WebhookSettings(BaseModel):
     )
 
 
+class ReviewSettings(BaseModel):
+    """What people are given to read."""
+
+    review_lease_minutes: float = Field(
+        default=15.0,
+        gt=0,
+        description="How long a message of the review queue is one reviewer's; then others may get it.",
+    )
+    review_window: int = Field(
+        default=2_000,
+        ge=1,
+        le=20_000,
+        description="Among so many of the newest messages the review queue looks for what is worth"
+        " reading, beside what moves the index of the customers who stand worst. More take longer.",
+    )
+    review_second_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of what a reviewer gets that another one has read already, to be read blind."
+        " Without such second readings nobody knows how far two people agree.",
+    )
+
+
 class PortfolioSettings(BaseModel):
     """Figures over all customers."""
 
@@ -187,6 +229,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "Times": TimeSettings,
     "API keys": KeySettings,
     "Webhook": WebhookSettings,
+    "Review": ReviewSettings,
     "Portfolio": PortfolioSettings,
     INDEX: IndexSettings,
 }
@@ -201,6 +244,7 @@ class Settings(
     TimeSettings,
     KeySettings,
     WebhookSettings,
+    ReviewSettings,
     PortfolioSettings,
     IndexSettings,
     BaseSettings,

@@ -19,6 +19,7 @@ from serving.batcher import Scorer
 from serving.index.settings import DAY
 from serving.scoring import Thresholds, verdict_row
 from serving.store.database import Database
+from serving.store.feedback import forget_texts
 from serving.store.privacy import forget_messages, old_messages
 from serving.store.queue import (
     MOST_ATTEMPTS,
@@ -57,7 +58,7 @@ class Worker:
     """Scores and folds, turn by turn, until it is stopped.
 
     Args:
-        thresholds: the model's menu, for the message signs.
+        thresholds_of: the menu of a model by its version, for the message signs.
         retention_days: older messages are deleted; None keeps all.
         keep_text: False drops a message's text once it is scored.
     """
@@ -67,7 +68,7 @@ class Worker:
         database: Database,
         states: States,
         scorer: Scorer,
-        thresholds: Thresholds,
+        thresholds_of: Callable[[str], Thresholds],
         keep_text: bool = True,
         retention_days: float | None = None,
         clock: Clock = time.time,
@@ -75,7 +76,7 @@ class Worker:
         self._database = database
         self._states = states
         self._scorer = scorer
-        self._thresholds = thresholds
+        self._thresholds_of = thresholds_of
         self._keep_text = keep_text
         self._retention_days = retention_days
         self._forgot_at = float("-inf")
@@ -196,7 +197,7 @@ class Worker:
     def keep(self, waiting: Sequence[Waiting], found: Sequence[Verdict]) -> None:
         """Write the verdicts of messages, once."""
         rows = [
-            verdict_row(item.seq, item.text, verdict, self._thresholds)
+            verdict_row(item.seq, item.text, verdict, self._thresholds_of(verdict.model))
             for item, verdict in zip(waiting, found, strict=True)
         ]
         with self._database.begin() as connection:
@@ -252,6 +253,8 @@ class Worker:
             return 0
         before = now - self._retention_days * DAY
         if not self._to_forget and now - self._forgot_at >= DAY:
+            with self._database.begin() as connection:
+                forget_texts(connection, before)
             with self._database.read() as connection:
                 self._to_forget = old_messages(connection, before)
             self._forgot_at = now

@@ -79,7 +79,9 @@ class Company:
         self.states = States(database, self.settings)
         self.states.check_settings()
         model = model or FakeScorer(spoken)
-        self.worker = Worker(database, self.states, model, {}, clock=self.clock, **options)
+        self.worker = Worker(
+            database, self.states, model, lambda _: {}, clock=self.clock, **options
+        )
 
     def take(self, *batch: Message) -> Accepted:
         with self.database.begin() as connection:

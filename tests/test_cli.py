@@ -72,7 +72,8 @@ def test_the_commands_are_listed() -> None:
     result = run("--help")
     assert result.exit_code == 0
     listed = re.findall(r"^  (\w+)  ", result.stdout.split("Commands:")[1], re.MULTILINE)
-    assert listed == ["classify", "evaluate", "keys", "release", "score", "serve", "train"]
+    expected = "classify evaluate feedback keys models release rescore retrain score serve train"
+    assert listed == expected.split()
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -82,6 +83,8 @@ def test_the_commands_are_listed() -> None:
         ("classify", "A broken line gives an error record in its place"),
         ("serve", "Start the service"),
         ("keys", "Authorization: Bearer KEY"),
+        ("models", "without a dropped request"),
+        ("rescore", "A change of model rewrites nothing"),
         ("train", "Train a model"),
         ("evaluate", "Evaluate a model"),
         ("release", "Export a trained"),

@@ -26,6 +26,8 @@ SERVICE: dict[str, tuple[str, Any]] = {
     "host": ("::1", "::1"),
     "port": ("8123", 8123),
     "model": ("some/folder", Path("some/folder")),
+    "models": ("some/models", Path("some/models")),
+    "models_poll_seconds": ("0.5", 0.5),
     "threads": ("3", 3),
     "max_text_characters": ("10", 10),
     "max_messages": ("11", 11),
@@ -41,18 +43,22 @@ SERVICE: dict[str, tuple[str, Any]] = {
     "requests_per_minute": ("15", 15),
     "webhook_url": ("https://example.com/x", "https://example.com/x"),
     "webhook_secret": ("s3cret", SecretStr("s3cret")),
+    "review_lease_minutes": ("5", 5.0),
+    "review_window": ("500", 500),
+    "review_second_share": ("0.25", 0.25),
     "support_minute_cost": ("0.5", 0.5),
     "separation_alarm": ("0.02", 0.02),
 }
 """What a user writes and what the setting is then; a new setting of the service needs its own."""
 
-FREE = {"model", "database_url", "webhook_url", "webhook_secret"}
+FREE = {"model", "models", "database_url", "webhook_url", "webhook_secret"}
 """Any text will do, or its error comes later."""
 
 SERVICE_WRONG = {
     "host": [""],
     "port": ["-1", "65536", "http", "80.5"],
     "threads": ["0", "-1", "many"],
+    "models_poll_seconds": ["0", "-1", "often"],
     "max_text_characters": ["0", "x"],
     "max_messages": ["0", "x"],
     "max_body_bytes": ["0", "8MB"],
@@ -64,6 +70,9 @@ SERVICE_WRONG = {
     "retention_days": ["0", "x"],
     "api_keys": ["sometimes"],
     "requests_per_minute": ["0", "x"],
+    "review_lease_minutes": ["0", "x"],
+    "review_window": ["0", "20001", "x"],
+    "review_second_share": ["-0.1", "1.1", "x"],
     "support_minute_cost": ["0", "x"],
     "separation_alarm": ["0", "1.1", "x"],
 }
@@ -267,7 +276,7 @@ def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_classify_has_the_settings_that_concern_it() -> None:
-    assert list(options("classify")) == ["model", "threads", "max_text_characters"]
+    assert list(options("classify")) == ["model", "models", "threads", "max_text_characters"]
 
 
 def test_every_setting_has_its_row_and_its_consequence() -> None:

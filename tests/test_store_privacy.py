@@ -12,10 +12,11 @@ from serving.index.alerts import Alert
 from serving.store import audit
 from serving.store.alerts import add_alerts
 from serving.store.database import Database
+from serving.store.feedback import Correction, keep
 from serving.store.feeds import add_decision
 from serving.store.privacy import delete_customer, export_customer
 from serving.store.tables import metadata, states
-from tests.helpers import NOW
+from tests.helpers import NOW, Json
 from tests.stores import HOUR, Company, days_ago, message, reply
 
 DERIVED = {"states", "checkpoints", "verdicts"}
@@ -43,6 +44,9 @@ def company(store: Database) -> Company:
             decision = {"step": "warning", "decided_by": "Mona", "reason": "insults", "at": NOW}
             add_decision(connection, name, decision, NOW)
             audit.record(connection, NOW, None, "decision", name, {"step": "warning"})
+            word: Json = {"labels": {"abuse": True}, "reviewer": "Mona", "source": "wa"}
+            keep(connection, Correction(id=f"{name}-0", **word), "{}", NOW)
+            keep(connection, Correction(text=f"said by {name}", group=name, **word), "{}", NOW)
     company.work()
     return company
 

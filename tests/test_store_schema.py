@@ -73,7 +73,7 @@ def test_sqlite_never_gives_a_number_again(tmp_path: Path) -> None:
     with database.read() as connection:
         query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name"
         found = list(connection.scalars(text(query)))
-    assert found == ["alerts", "audit", "messages"]
+    assert found == ["alerts", "audit", "feedback", "messages"]
     declared = [
         name
         for name, table in sorted(metadata.tables.items())
@@ -106,6 +106,35 @@ def test_an_upgrade_twice_changes_nothing(empty_url: str) -> None:
     with database.read() as connection:
         assert connection.scalar(text("SELECT count(*) FROM agents")) == 1
         assert connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+    database.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_with_what_it_holds(empty_url: str) -> None:
+    database = Database(empty_url)
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection.info["mode"] = "IMMEDIATE"
+        with connection.begin():
+            command.upgrade(configured(connection), "0001")
+            connection.execute(text("INSERT INTO customers (id, created_at) VALUES ('c', 0)"))
+            connection.execute(
+                text(
+                    "INSERT INTO messages (seq, source, id, customer_id, direction, channel, sent_at,"
+                    " received_at, text, text_hash, refuses, scored, attempts)"
+                    " VALUES (7, 's', 'm', 'c', 'in', 'chat', 1, 1, 'hello', 'h', false, true, 1)"
+                )
+            )
+    database.migrate()
+    with database.begin() as connection:
+        assert connection.scalar(text("SELECT text FROM messages WHERE seq = 7")) == "hello"
+        connection.execute(
+            text(
+                "INSERT INTO feedback (customer_id, message_seq, item, reviewer, labels, at)"
+                " VALUES ('c', 7, 'i', 'Mona', '{}', 1)"
+            )
+        )
+        connection.execute(text("DELETE FROM customers"))
+        assert connection.scalar(text("SELECT count(*) FROM feedback")) == 0
     database.close()
 
 

@@ -29,6 +29,7 @@ from serving.archives.run import Load, Run, Wanted
 from serving.archives.sources import find_sources
 from serving.archives.store import Loaded, StoreLoader
 from serving.archives.summary import summary
+from serving.live import with_active_model
 from serving.settings import Settings
 from serving.store.database import Database, StoreError
 from serving.times import wire_time
@@ -49,6 +50,7 @@ def score_archives(inputs: Sequence[str], settings: Settings, told: dict[str, An
         ClickException: it cannot be done; says what to do.
     """
     with _explained():
+        settings = with_active_model(settings)
         tell = _silence if told["quiet"] else _tell
         options = _options(settings, told)
         if told["engine"] == "ray":

@@ -12,6 +12,7 @@ from msgspec import Meta
 from sqlalchemy import Row
 
 from serving.access import allow
+from serving.corrections import Labels
 from serving.errors import Code
 from serving.index.drafts import Facts, drafts, sentence
 from serving.index.ladder import Money, Suggestion, suggest
@@ -27,6 +28,7 @@ from serving.routes.decisions import require_customer
 from serving.services import Services, services_of
 from serving.store import reads, timeline
 from serving.store.customers import BEGINNING
+from serving.store.feedback import corrections_of
 from serving.store.history import load_events
 from serving.times import TimeError, maybe_wire_time, read_time, wire_time
 
@@ -260,26 +262,29 @@ def get_messages(
     request: Request, customer_id: Id, limit: Limit = 50, after: After = None
 ) -> Response:
     """A customer's messages, newest first. `text` is null where it is not kept, `verdict` where a
-    message is the company's own, still waits for the model, or could not be read.
+    message is the company's own, still waits for the model, or could not be read. `corrected` has the
+    labels in which the index believes people rather than the verdict.
     """
     services = services_of(request)
     place = decode(after, tuple[float, _Seq]) if after is not None else None
     with services.database.read() as connection:
         require_customer(connection, customer_id)
         rows = reads.list_messages(connection, customer_id, limit + 1, place)
+        corrected = corrections_of(connection, customer_id)
     page = rows[:limit]
     last = (page[-1].sent_at, page[-1].seq) if len(rows) > limit else None
     leave_trace(request, "read_messages", customer_id, {"messages": len(page)})
-    found = [_message(row) for row in page]
+    found = [_message(row, corrected.get(row.seq)) for row in page]
     return json_answer({"messages": found, "next": encode(last) if last else None})
 
 
-def _message(row: Row[Any]) -> dict[str, Any]:
+def _message(row: Row[Any], corrected: Labels | None) -> dict[str, Any]:
     fields = ("id", "source", "direction", "channel", "ticket_id", "agent_id", "text")
     verdict = {"id": row.id, **json.loads(row.verdict)} if row.verdict else None
     return {name: getattr(row, name) for name in fields} | {
         "sent_at": wire_time(row.sent_at),
         "verdict": verdict,
+        "corrected": corrected,
     }
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from model.manifest import RELEASED, Manifest
+from model import ModelError
+from model.manifest import RELEASED, Manifest, read_manifest
+from model.registry import Registry, gate_of
 from serving.access import allow
-from serving.services import Services, services_of
+from serving.services import services_of
 
 _EXAMPLE: Any = {
     "model": "1.2.0",
     "created": "2026-11-22",
     "active": True,
     "base": "bundled",
+    "parent": "1.1.0",
+    "data": "4f8a2c1e9b7d3a60",
+    "gate": "passed",
     "size_bytes": 43_415_724,
     "thresholds": {
         "abuse": {"balanced": 0.75, "few_false_alarms": 0.833},
@@ -42,6 +48,16 @@ class ModelAnswer(BaseModel):
     created: str | None = Field(description="The day on which it was released (ISO 8601).")
     active: bool = Field(description="Whether it scores what comes now.")
     base: str | None = Field(description="The encoder that it was trained from.")
+    parent: str | None = Field(description="The model that it was trained on from.")
+    data: str | None = Field(description="Fingerprint of the rows that it was trained on.")
+    gate: str | None = Field(
+        description="Whether it was found no worse than the model before it: passed or refused; null"
+        " where that was not asked."
+    )
+    error: str | None = Field(
+        description="Why it cannot be used, though it is there; at the model in use, why none other"
+        " could take its place."
+    )
     size_bytes: int | None = Field(description="Its files together; null if they are gone.")
     thresholds: dict[str, dict[str, float]] = Field(
         description="By label, kind of threat or sign, then by menu (labels follow `balanced`): the"
@@ -63,18 +79,51 @@ router = APIRouter(tags=["models"], dependencies=[Depends(allow("read"))])
 
 @router.get("/models")
 def get_models(request: Request) -> ModelsAnswer:
-    """The model that scores, and what its release says of it."""
-    return ModelsAnswer(models=[_active(services_of(request))])
+    """The model that scores, and all others that can be promoted, with what their release says."""
+    services = services_of(request)
+    live = services.live.version
+    told = [] if services.models is None else list(_registered(services.models, live))
+    if not any(answer.active for answer in told):
+        folder = services.settings.model
+        if services.models is not None:  # it was removed since it was loaded
+            folder = services.models.folder / live
+        told.insert(0, _answer(services.manifest, folder, active=True))
+    failure = services.follower and services.follower.failure
+    if failure:
+        wanted = [answer for answer in told if answer.model == failure.model]
+        for answer in wanted or [one for one in told if one.active]:
+            answer.error = failure.message
+    return ModelsAnswer(models=told)
 
 
-def _active(services: Services) -> ModelAnswer:
-    manifest = services.manifest
+def _registered(models: Registry, live: str) -> Iterator[ModelAnswer]:
+    """The models of the folder; a manifest that cannot be read is told as an error."""
+    for folder in models.list():
+        gate = (gate_of(folder) or {}).get("verdict")
+        try:
+            manifest = read_manifest(folder)
+            yield _answer(manifest, folder, manifest.model == live, gate)
+        except ModelError as error:
+            yield _answer(Manifest(folder.name, "", [], {}, {}, 1.0), None, error=str(error))
+
+
+def _answer(
+    manifest: Manifest,
+    folder: Path | None,
+    active: bool = False,
+    gate: str | None = None,
+    error: str | None = None,
+) -> ModelAnswer:
     return ModelAnswer(
         model=manifest.model,
         created=manifest.created or None,
-        active=True,
+        active=active,
         base=manifest.base or None,
-        size_bytes=_size(manifest, services.settings.model or RELEASED),
+        parent=manifest.parent or None,
+        data=manifest.data or None,
+        gate=gate,
+        error=error,
+        size_bytes=None if error else _size(manifest, folder or RELEASED),
         thresholds=manifest.thresholds,
         metrics=manifest.metrics,
     )

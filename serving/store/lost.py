@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, union_all
 
+from serving.corrections import Labels, correct
 from serving.index.reading import CALM, DRAINING, HURT, INFLAMED, Reading, read
 from serving.index.settings import DAY, IndexSettings
+from serving.store.feedback import corrections_of
 from serving.store.states import States
 from serving.store.tables import customers, decisions, messages, outcomes, verdicts
 
@@ -135,7 +137,11 @@ def examine(
         reading=reading,
         cause=main_pain(reading, settings),
         unanswered=len(state.service.open_ids),
-        evidence=_evidence(_last_messages(connection, departure.customer_id, at), leaving),
+        evidence=_evidence(
+            _last_messages(connection, departure.customer_id, at),
+            corrections_of(connection, departure.customer_id),
+            leaving,
+        ),
     )
 
 
@@ -148,7 +154,7 @@ def main_pain(reading: Reading, settings: IndexSettings) -> str | None:
 
 def _last_messages(connection: Connection, customer: str, at: float) -> Sequence[Any]:
     query = (
-        select(messages.c.id, messages.c.channel, verdicts.c.verdict)
+        select(messages.c.seq, messages.c.id, messages.c.channel, verdicts.c.verdict)
         .outerjoin(verdicts, verdicts.c.seq == messages.c.seq)
         .where(
             messages.c.customer_id == customer,
@@ -161,9 +167,13 @@ def _last_messages(connection: Connection, customer: str, at: float) -> Sequence
     return connection.execute(query).all()
 
 
-def _evidence(rows: Sequence[Any], leaving: float) -> Evidence:
+def _evidence(rows: Sequence[Any], corrections: Mapping[int, Labels], leaving: float) -> Evidence:
     """Of rows with the newest first."""
-    found = [json.loads(row.verdict) for row in rows if row.verdict]
+    found = [
+        correct(json.loads(row.verdict), corrections.get(row.seq, {}))
+        for row in rows
+        if row.verdict
+    ]
     negative = [verdict["sentiment"]["negative"] for verdict in found]
     return Evidence(
         message_ids=tuple(row.id for row in rows),

@@ -9,11 +9,13 @@ from sqlalchemy import Connection, Table, delete, select, update
 
 from serving.store.audit import trail
 from serving.store.customers import BEGINNING, lock_customers
+from serving.store.rescored import other_verdicts
 from serving.store.tables import (
     alerts,
     checkpoints,
     customers,
     decisions,
+    feedback,
     messages,
     outcomes,
     profiles,
@@ -36,8 +38,13 @@ def export_customer(connection: Connection, customer: str) -> dict[str, Any] | N
     if not rows:
         return None
     found: dict[str, Any] = {"customer": rows[0]}
+    others = other_verdicts(connection, customer)
     found["messages"] = [
-        row | {"verdict": json.loads(row["verdict"]) if row["verdict"] else None}
+        row
+        | {
+            "verdict": json.loads(row["verdict"]) if row["verdict"] else None,
+            "other_verdicts": others.get(row["seq"], []),
+        }
         for row in _messages(connection, customer)
     ]
     found["tickets"] = _rows(connection, tickets, tickets.c.customer_id == customer)
@@ -45,6 +52,7 @@ def export_customer(connection: Connection, customer: str) -> dict[str, Any] | N
     found["ticket_events"] = _rows(connection, ticket_events, ticket_events.c.ticket_id.in_(owned))
     for table in _OWNED:
         found[table.name] = _rows(connection, table, table.c.customer_id == customer)
+    found[feedback.name] = _rows(connection, feedback, feedback.c.group == customer)
     found["audit"] = trail(connection, customer)
     return found
 
@@ -70,6 +78,8 @@ def delete_customer(connection: Connection, customer: str) -> bool:
     owned = select(tickets.c.id).where(tickets.c.customer_id == customer)
     connection.execute(delete(ticket_events).where(ticket_events.c.ticket_id.in_(owned)))
     connection.execute(delete(tickets).where(tickets.c.customer_id == customer))
+    # Also what was said of its texts before it was known.
+    connection.execute(delete(feedback).where(feedback.c.group == customer))
     gone = connection.execute(delete(customers).where(customers.c.id == customer))
     return bool(gone.rowcount)
 

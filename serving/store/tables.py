@@ -135,6 +135,25 @@ verdicts = Table(
     Column("vector", LargeBinary, nullable=False),  # 256 signed bytes
 )
 
+rescored = Table(
+    "rescored",
+    metadata,
+    # What another model says of the message: one that may be applied, or that was replaced.
+    Column("seq", _Serial, ForeignKey("messages.seq", ondelete="CASCADE"), primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("off_channel", Boolean, nullable=False),
+    Column("out_of_scope", Boolean, nullable=False),
+    Column("thanks", Boolean, nullable=False),
+    Column("asks", Boolean, nullable=False),
+    Column("takes_back", Boolean, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("replaced_by", String),  # the model whose verdict took its place; null until one did
+    Column("replaced_at", Double),
+    Index(None, "model", "seq"),
+    Index(None, "replaced_by", "replaced_at"),
+)
+
 tickets = Table(
     "tickets",
     metadata,
@@ -327,6 +346,55 @@ Index(
     sqlite_where=_NOT_DELIVERED,
     postgresql_where=_NOT_DELIVERED,
 )
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    _customer(nullable=True),
+    # Null where a text was judged that is no stored message.
+    Column("message_seq", _Serial, ForeignKey("messages.seq", ondelete="CASCADE")),
+    Column("item", String, nullable=False),  # SHA-256 of source and id, or of the text
+    Column("source", String),
+    Column("id", String),  # the message's
+    Column("group", String),  # rows of one group are kept together in training: the customer
+    Column("text", Text),  # null where it is the message's
+    Column("reviewer", String, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON; only those that the reviewer gave
+    Column("reason", Text),
+    Column("at", Double, nullable=False),
+    Column("verdict", Text),  # the model's at that time, JSON; null where none was asked
+    Column("ended_at", Double),  # null while it holds
+    Column("ended", String),  # replaced, undone
+    Index(None, "customer_id"),
+    Index(None, "message_seq"),
+    Index(None, "reviewer", "item"),
+    sqlite_autoincrement=True,
+)
+_HOLDS = text("ended_at IS NULL")
+Index(
+    "ix_feedback_holding",
+    feedback.c.item,
+    feedback.c.reviewer,
+    unique=True,
+    sqlite_where=_HOLDS,
+    postgresql_where=_HOLDS,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column(
+        "message_seq", _Serial, ForeignKey("messages.seq", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("reviewer", String, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("why", Text, nullable=False),  # JSON
+    # Given back: free for others, and not offered to this reviewer again before `until`.
+    Column("given_back", Boolean, nullable=False),
+    Index(None, "reviewer"),
+)
+"""Messages that a reviewer has before them."""
 
 facts = Table(
     "facts",

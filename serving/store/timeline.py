@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Table, func, select
 
+from serving.corrections import Labels, correct
 from serving.index.events import Event, TicketChange
 from serving.index.portfolio import Snapshot
 from serving.index.reading import Reading, read
 from serving.index.settings import DAY, IndexSettings
 from serving.index.state import State
 from serving.store.customers import BEGINNING
+from serving.store.feedback import corrections_of
 from serving.store.states import day_of
 from serving.store.tables import (
     decisions,
@@ -68,13 +70,20 @@ def _messages(
         .order_by(messages.c.sent_at.desc(), messages.c.seq.desc())
         .limit(most)
     )
+    corrected = corrections_of(connection, customer)
     fields = ("id", "source", "direction", "channel", "ticket_id", "agent_id")
     return [
         {"at": row.sent_at, "kind": "message"}
         | {name: getattr(row, name) for name in fields}
-        | {"labels": json.loads(row.verdict)["labels"] if row.verdict else None}
+        | {"labels": _labels(row.verdict, corrected.get(row.seq)) if row.verdict else None}
         for row in connection.execute(query)
     ], total
+
+
+def _labels(verdict: str, corrected: Labels | None) -> list[str]:
+    """Those that people see in a message, else those of the model."""
+    found: list[str] = correct(json.loads(verdict), corrected or {})["labels"]
+    return found
 
 
 def _rows(
