@@ -154,13 +154,14 @@ class Registry:
 
         Raises:
             ModelError: there is no such model, or its files are damaged.
-            RegistryError: its gate did not pass it, and it is not forced, or without a reason.
+            RegistryError: its gate did not pass it, or not beside the model that is in use now, and it
+                is not forced, or without a reason.
         """
         with self._changes():
             if self.active_id() == model:
                 return False
             folder = self._checked(model)
-            refusal = None if folder == RELEASED else refusal_of(folder)
+            refusal = None if folder == RELEASED else refusal_of(folder, self.active_id())
             if refusal and not forced:
                 raise RegistryError(f"{model} is not promoted: {refusal}")
             if refusal and not reason.strip():
@@ -268,18 +269,19 @@ def comparison_of(folder: Path) -> dict[str, Any] | None:
     return _record(folder / COMPARISON)
 
 
-def refusal_of(folder: Path) -> str | None:
-    """Why a candidate may not go live; None when its gate passed it."""
+def refusal_of(folder: Path, active: str) -> str | None:
+    """Why a candidate may not take the place of the model `active`; None when its gate passed it."""
     gate = gate_of(folder)
     if gate is None:
-        return (
-            f"no gate has looked at it ({GATE} is missing); --force with a --reason overrides that"
-        )
-    if gate.get("verdict") == PASSED:
+        why = f"no gate has looked at it ({GATE} is missing or damaged)"
+    elif gate.get("verdict") != PASSED:
+        failed = [_told(check) for check in gate.get("checks", []) if not check.get("passed")]
+        why = f"its gate refused it ({'; '.join(failed) or 'nothing is better than before'})"
+    elif (before := gate.get("released", active)) != active:
+        why = f"its gate compared it with {before}, and {active} is in use now: retrain"
+    else:
         return None
-    failed = [_told(check) for check in gate.get("checks", []) if not check.get("passed")]
-    why = "; ".join(failed) or "nothing is better than before"
-    return f"its gate refused it ({why}); --force with a --reason overrides that"
+    return f"{why}; --force with a --reason overrides that"
 
 
 def _told(check: dict[str, Any]) -> str:

@@ -38,8 +38,8 @@ COLUMNS = (
 NO_KIND = "none"
 """Written for a threat of no kind; an empty cell is unknown."""
 
-_YES = {"1", "true", "yes", "نعم"}
-_NO = {"0", "false", "no", "لا"}
+_YES = {"1", "1.0", "true", "yes", "نعم"}
+_NO = {"0", "0.0", "false", "no", "لا"}
 _MOST_CELL = 2**24
 _MOST_NAME = 200
 
@@ -177,7 +177,7 @@ def _correction(labels: Labels, record: Mapping[str, Any], reviewer: str | None)
         ValueError: what is wrong.
     """
     at = record.get("at")
-    who = _text(record, "reviewer", _MOST_NAME) or reviewer
+    who = (_text(record, "reviewer", _MOST_NAME) or reviewer or "").strip()
     if not who:
         raise ValueError('it names no "reviewer": add the column, or give --reviewer')
     try:
@@ -214,7 +214,7 @@ def _lower(value: Any) -> Any:
 
 def _bool(name: str, value: Any) -> bool | None:
     """A yes or no in any of its spellings; None for an empty cell."""
-    word = _lower(str(value) if isinstance(value, int) else value)
+    word = _lower(str(value) if isinstance(value, int | float) else value)
     if word is None:
         return None
     if word in _YES or word in _NO:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, cast
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from serving.agreement import Agreement, agreements
 from serving.exchange import ExchangeError, Word, read_csv, read_jsonl
@@ -20,8 +19,9 @@ from serving.label_studio import configuration, read_tasks
 from serving.options import with_settings
 from serving.routes.feedback import Format, export
 from serving.settings import Settings
+from serving.store.audit import record
 from serving.store.database import Database, StoreError
-from serving.store.feedback import FeedbackError, keep, readings_of_two
+from serving.store.feedback import Correction, FeedbackError, Kept, keep, readings_of_two
 
 _READERS: dict[Format, Callable[[IO[bytes], str | None], Iterator[Word]]] = {
     "jsonl": read_jsonl,
@@ -30,18 +30,24 @@ _READERS: dict[Format, Callable[[IO[bytes], str | None], Iterator[Word]]] = {
 }
 _SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".json": "label-studio"}
 _FORMAT = click.Choice(sorted(_READERS))
-_TOGETHER = 500
-"""Corrections of one transaction."""
 
 
-def _database(settings: Settings) -> Database:
-    """The store, brought to this version's schema."""
+@contextmanager
+def _store(settings: Settings) -> Iterator[Database]:
+    """The store, brought to this version's schema; what is wrong with it is told."""
     try:
-        database = Database(settings.database_url.get_secret_value())
-        database.migrate()
+        with closing(Database(settings.database_url.get_secret_value())) as database:
+            database.migrate()
+            yield database
     except (StoreError, SQLAlchemyError) as error:
         raise click.ClickException(f"--database-url: {error}") from error
-    return database
+
+
+def _format_of(file: Path, given: str | None) -> Format:
+    found = cast(Format | None, given) or _SUFFIXES.get(file.suffix.lower())
+    if found is None:
+        raise click.UsageError(f"{file.name} is no .jsonl, .csv or .json: say --format")
+    return found
 
 
 @click.group()
@@ -59,21 +65,26 @@ def feedback() -> None:
     "--format",
     "format_",
     type=_FORMAT,
-    help="jsonl (default), csv, or label-studio (a JSON file to import there).",
+    help="jsonl, csv, or label-studio (a JSON file to import there). Default: by FILE's name, jsonl"
+    " without one.",
 )
 @with_settings("database_url")
 def feedback_export(output: Path | None, format_: str | None, settings: Settings) -> None:
     """Write all corrections that hold, to FILE or to standard output."""
-    known = _SUFFIXES.get(output.suffix.lower(), "jsonl") if output else "jsonl"
-    kind = cast(Format, format_ or known)
-    with closing(_database(settings)) as database:
+    kind = _format_of(output or Path("-.jsonl"), format_)
+    with _store(settings) as database:
+        with database.begin() as connection:
+            record(connection, time.time(), None, "export_feedback", None, {"format": kind})
         lines = export(database, kind)
         if output is None:
             for line in lines:
                 sys.stdout.buffer.write(line.encode())
-        else:
+            return
+        try:
             with output.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(lines)
+        except OSError as error:
+            raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
 
 
 @feedback.command("import")
@@ -89,11 +100,9 @@ def feedback_import(
     What is there already is left as it is: the same file may be read again. What cannot be used is told
     line by line, and everything else is kept. Exits 0, or 1 if any line could not be used.
     """
-    kind = cast(Format | None, format_) or _SUFFIXES.get(file.suffix.lower())
-    if kind is None:
-        raise click.UsageError(f"{file.name} is no .jsonl, .csv or .json: say --format")
+    kind = _format_of(file, format_)
     try:
-        with closing(_database(settings)) as database, file.open("rb") as opened:
+        with _store(settings) as database, file.open("rb") as opened:
             counts, errors = import_words(database, _READERS[kind](opened, reviewer))
     except ExchangeError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
@@ -111,25 +120,37 @@ def import_words(database: Database, words: Iterator[Word]) -> tuple[Counter[str
     """Keep the words; how many are in which state, and what is wrong with the others."""
     counts: Counter[str] = Counter()
     errors: list[str] = []
-    while some := list(itertools.islice(words, _TOGETHER)):
-        with database.begin() as connection:
-            for word in some:
-                if word.correction is None:
-                    errors.append(f"{word.place}: {word.error}")
-                    continue
-                try:
-                    kept, _ = keep(connection, word.correction, None, time.time())
-                    counts[kept.state] += 1
-                except FeedbackError as error:
-                    errors.append(f"{word.place}: {error}")
+    for word in words:
+        if word.correction is None:
+            errors.append(f"{word.place}: {word.error}")
+            continue
+        try:
+            counts[_kept(database, word.correction).state] += 1
+        except FeedbackError as error:
+            errors.append(f"{word.place}: {error}")
     return counts, errors
+
+
+def _kept(database: Database, correction: Correction) -> Kept:
+    """One correction a transaction: several would lock their customers in any order, which requests
+    that lock them in another wait for.
+    """
+
+    def once() -> Kept:
+        with database.begin() as connection:
+            return keep(connection, correction, None, time.time())
+
+    try:
+        return once()
+    except IntegrityError:
+        return once()
 
 
 @feedback.command("agreement")
 @with_settings("database_url")
 def feedback_agreement(settings: Settings) -> None:
     """Tell how far two readers of the same messages agree, label by label."""
-    with closing(_database(settings)) as database, database.read() as connection:
+    with _store(settings) as database, database.read() as connection:
         pairs = readings_of_two(connection)
     click.echo(f"{len(pairs)} messages were read by two people.")
     click.echo(f"{'label':<15}{'pairs':>6}{'agree':>8}{'kappa':>8}{'95 %':>16}{'on yes':>8}")

@@ -131,7 +131,10 @@ def _read(place: str, data: dict[str, Any], annotation: Any, reviewer: str | Non
         return Word(place, error='it has no "result"')
     if annotation.get("was_cancelled"):
         return Word(place, error="it was skipped by its annotator")
-    given, said = _given(annotation["result"])
+    try:
+        given, said = _given(annotation["result"])
+    except ValueError as error:
+        return Word(place, error=str(error))
     record = {name: data[name] for name in _OF_TASK if name in data}
     record["reviewer"] = said.get("reviewer") or _annotator(annotation.get("completed_by"))
     record["reason"] = said.get("reason")
@@ -140,7 +143,11 @@ def _read(place: str, data: dict[str, Any], annotation: Any, reviewer: str | Non
 
 
 def _given(results: list[Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Answers and words by the names of their controls, in the spelling of `read_record`."""
+    """Answers and words by the names of their controls, in the spelling of `read_record`.
+
+    Raises:
+        ValueError: the control `labels` has other labels than ours.
+    """
     given: dict[str, Any] = {}
     said: dict[str, str] = {}
     for result in results:
@@ -151,6 +158,11 @@ def _given(results: list[Any]) -> tuple[dict[str, Any], dict[str, str]]:
         if isinstance(choices, list):
             if name == _TOGETHER:
                 chosen = {str(choice).lower() for choice in choices}
+                if unknown := sorted(chosen - {*LABELS, NO_KIND}):
+                    known = ", ".join((*LABELS, NO_KIND))
+                    raise ValueError(
+                        f'"{_TOGETHER}" is {unknown[0][:40]!r}: its choices are {known}'
+                    )
                 given |= {label: label in chosen for label in LABELS}
             else:
                 given[str(name)] = "|".join(map(str, choices))

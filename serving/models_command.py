@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import click
 from model import Classifier, ModelError
 from model.manifest import RELEASED, load_manifest, read_manifest
 from model.registry import Registry, comparison_of, gate_of
-from serving.options import with_settings
+from model.thresholds import read_thresholds
+from serving.options import this_user, with_settings
 from serving.printing import cell, print_json, print_record, print_table
 from serving.settings import Settings
 
@@ -25,6 +25,12 @@ _BY = click.option(
 )
 _TOLD = ("created", "base", "parent", "data")
 _FIXED = "NOTE: BRANDTOX_MODEL is {}: it is used there whatever is promoted"
+_FIT = "If you use thresholds of your own (--thresholds), fit them anew: brandtox thresholds fit"
+_FOLLOW = "Labels follow the thresholds in {}"
+_FIT_ANEW = (
+    "NOTE: the thresholds in {} are for {}, and are not applied to {}: fit them anew"
+    " (brandtox thresholds fit)"
+)
 
 
 @click.group()
@@ -145,18 +151,18 @@ def _comparison(folder: Path, other: str) -> dict[str, Any] | None:
 def promote(registry: Registry, model: str, force: bool, reason: str, by: str | None) -> None:
     """Use the model ID from now on.
 
-    A candidate that its gate refused, or that no gate has looked at, is promoted by --force alone. The
-    released model can be promoted, too.
+    A candidate that its gate refused, or that was compared with another model than the one in use, is
+    promoted by --force alone. The released model can be promoted, too.
     """
     if force and not reason.strip():
         raise click.UsageError("--force needs a --reason, which is recorded")
     folder = registry.find(model)
     Classifier.load(folder, threads=1)  # what cannot be loaded must not come into use
-    if registry.promote(model, by or getpass.getuser(), reason, force):
+    if registry.promote(model, by or this_user(), reason, force):
         click.echo(f"{model} is in use from now on")
     else:
         click.echo(f"{model} is in use already: nothing was changed")
-    _tell_fixed()
+    _tell_settings(model)
 
 
 @models.command("rollback")
@@ -165,10 +171,24 @@ def promote(registry: Registry, model: str, force: bool, reason: str, by: str | 
 @_with_registry
 def rollback(registry: Registry, reason: str, by: str | None) -> None:
     """Take the last promotion back; again, the one before it."""
-    click.echo(f"{registry.rollback(by or getpass.getuser(), reason)} is in use from now on")
-    _tell_fixed()
+    model = registry.rollback(by or this_user(), reason)
+    click.echo(f"{model} is in use from now on")
+    _tell_settings(model)
 
 
-def _tell_fixed() -> None:
-    if (fixed := Settings().model) is not None:
-        click.echo(_FIXED.format(fixed), err=True)
+def _tell_settings(model: str) -> None:
+    """What the settings make of the model that was just promoted."""
+    settings = Settings()
+    if settings.model is not None:
+        click.echo(_FIXED.format(settings.model), err=True)
+    click.echo(_of_thresholds(settings.thresholds, model), err=True)
+
+
+def _of_thresholds(path: Path | None, model: str) -> str:
+    if path is None:
+        return _FIT
+    try:
+        own = read_thresholds(path)
+    except ModelError as error:  # the promotion stands
+        return f"NOTE: {error}"
+    return (_FOLLOW if own.model == model else _FIT_ANEW).format(path, own.model, model)

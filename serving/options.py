@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import getpass
+import os
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,14 @@ from pydantic import SecretStr, ValidationError
 from serving.settings import GROUPS, INDEX, Settings, default_of, flag_of, variable_of
 
 Command = Callable[..., Any]
+
+
+def this_user() -> str:
+    """The name of the user of this system; the number where it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return f"user {os.getuid()}"
 
 
 def with_settings(*names: str) -> Callable[[Command], Command]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from model import ModelError
 from model.manifest import RELEASED, read_manifest
 from serving import rescoring
 from serving.live import load_classifier, with_active_model
-from serving.options import with_settings
+from serving.options import this_user, with_settings
 from serving.printing import print_json, print_record
 from serving.rescoring import RescoringError, Shown
 from serving.settings import Settings
@@ -63,7 +62,7 @@ def rescore(
     """
     if applies and undoes:
         raise click.UsageError("give --apply or --undo, not both")
-    who = by or getpass.getuser()
+    who = by or this_user()
     with _explained():
         database = Database(settings.database_url.get_secret_value())
         try:

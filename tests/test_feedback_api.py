@@ -78,10 +78,12 @@ async def test_what_is_wrong_is_told(api: httpx.AsyncClient) -> None:
             {"text": "x", "labels": {"threat": False, "threat_kind": ["job"]}},
         ),
         (422, "invalid_request", {"text": "x", "labels": yes, "reviewer": ""}),
+        (422, "invalid_request", {"text": "x", "labels": yes, "reviewer": "  "}),
         (422, "invalid_request", {"id": "m1", "labels": yes}),
         (422, "invalid_request", {"source": "crm", "id": "m2", "labels": yes}),
         (422, "text_missing", {"labels": yes}),
         (422, "text_missing", {"text": "", "labels": yes}),
+        (422, "text_missing", {"text": " \n", "labels": yes}),
         (422, "text_too_long", {"text": "x" * 100_001, "labels": yes}),
         (404, "not_found", {"source": "crm", "id": "m3", "labels": yes}),
         (409, "conflict", {"source": "crm", "id": "m1", "text": "another", "labels": yes}),
@@ -99,6 +101,8 @@ async def test_a_reviewer_has_one_word_on_a_message(
     first = await give(api, **where, labels={"abuse": True})
     again = await give(api, **where, labels={"abuse": True})
     assert (again["id"], again["state"]) == (first["id"], "duplicate")
+    blanks = await give(api, **where, labels={"abuse": True}, reviewer=" Mona\t")
+    assert (blanks["id"], blanks["state"]) == (first["id"], "duplicate")
     second = await give(api, **where, labels={"threat": True})
     assert (second["state"], second["replaced"]) == ("replaced", first["id"])
     other = await give(api, **where, labels={"abuse": True}, reviewer="Omar")
@@ -177,8 +181,9 @@ async def test_feedback_is_deleted_and_exported_with_the_customer(api: httpx.Asy
     await give(api, text="hello again", labels={"abuse": True}, customer_id="c1")
     await give(api, text="of nobody", labels={"abuse": True})
     await give(api, text="of one who comes later", labels={"abuse": True}, customer_id="c2")
-    await send(api, [said("c2", 1, "hello")])
-    assert len((await get(api, "/customers/c2/export"))["feedback"]) == 1
+    await give(api, source="crm", id="m2", text="of a later message", labels={"abuse": True})
+    await send(api, [said("c2", 1, "of a later message", id="m2")])
+    assert len((await get(api, "/customers/c2/export"))["feedback"]) == 2
     await api.delete("/customers/c2")
     assert len((await get(api, "/customers/c1/export"))["feedback"]) == 2
     await api.delete("/customers/c1")
@@ -191,7 +196,7 @@ async def test_feedback_is_deleted_and_exported_with_the_customer(api: httpx.Asy
 def corrected(company: Company, identity: str, at: float | None = None, **labels: Any) -> int:
     with company.database.begin() as connection:
         word = Correction(labels, "Mona", "wa", identity, at=at)
-        return keep(connection, word, None, company.clock())[0].id
+        return keep(connection, word, None, company.clock()).id
 
 
 def test_a_correction_and_its_undo_equal_a_recomputation(company: Company) -> None:
@@ -231,7 +236,7 @@ def test_an_earlier_word_does_not_replace_a_later_one(company: Company) -> None:
     later = corrected(company, "m", NOW - 5, abuse=True)
     with company.database.begin() as connection:
         word = Correction({"abuse": False}, "Mona", "wa", "m", at=NOW - 9)
-        kept, _ = keep(connection, word, None, NOW)
+        kept = keep(connection, word, None, NOW)
     assert (kept.id, kept.state) == (later, "older")
 
 

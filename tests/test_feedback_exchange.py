@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +20,21 @@ from hypothesis import strategies as st
 from model.labels import SENTIMENTS, SIGNS, THREAT_KINDS
 from serving.cli import main
 from serving.corrections import NAMES, YES_NO, read_labels
-from serving.exchange import COLUMNS, Word, read_csv, read_jsonl, write_csv, write_jsonl
+from serving.exchange import (
+    COLUMNS,
+    ExchangeError,
+    Word,
+    read_csv,
+    read_jsonl,
+    write_csv,
+    write_jsonl,
+)
+from serving.feedback_command import import_words
 from serving.label_studio import CONTROLS, configuration, read_tasks, write_tasks
 from serving.store.database import Database
 from serving.store.feedback import Correction, keep, read_all
 from serving.store.messages import hash_text
+from serving.store.tables import audit
 from tests.conftest import OpenClient
 from tests.helpers import NOW, Clock, FakeScorer, Json
 from tests.histories import judge, said, send
@@ -46,7 +59,8 @@ LABELS = (
     .filter(bool)
     .map(read_labels)
 )
-ROWS = st.lists(st.tuples(WORDS, LABELS, WORDS | st.none(), WORDS), min_size=1, max_size=5)
+PEOPLE = WORDS.map(str.strip).filter(bool)
+ROWS = st.lists(st.tuples(WORDS, LABELS, WORDS | st.none(), PEOPLE), min_size=1, max_size=5)
 
 
 def stored(text: str, labels: Json, reason: str | None, reviewer: str, seq: int) -> Any:
@@ -248,6 +262,59 @@ def test_good_lines_are_kept_whatever_the_others_are(store_url: str, tmp_path: P
     )
 
 
+def test_yes_and_no_are_read_as_other_programs_write_them() -> None:
+    csv = read_back("csv", iter(["text,abuse,threat\na,1.0,0.0\n"]), " Mona ")
+    jsonl = read_back("jsonl", iter(['{"text": "a", "abuse": 1.0, "threat": 0.0}']), "Mona")
+    for word in (*csv, *jsonl):
+        assert word.correction is not None, word.error
+        assert word.correction.labels == {"abuse": True, "threat": False}
+        assert word.correction.reviewer == "Mona"
+    assert "write 1 or 0" in errors("jsonl", '{"text": "a", "abuse": 0.5}')[0]
+
+
+def test_what_was_read_is_kept_whatever_comes_after(store: Database) -> None:
+    def words() -> Iterator[Word]:
+        yield Word("line 1", Correction({"abuse": True}, "Mona", text="a"))
+        raise ExchangeError("the file ends here")
+
+    with pytest.raises(ExchangeError):
+        import_words(store, words())
+    assert [word[4] for word in words_of(store)] == ["a"]
+
+
+def test_two_imports_at_once_keep_each_word_once(store: Database) -> None:
+    start = threading.Barrier(2)
+
+    def read() -> Counter[str]:
+        start.wait()
+        words = (Word(str(n), Correction({"abuse": True}, "M", text=str(n))) for n in range(30))
+        return import_words(store, words)[0]
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = sum((one.result() for one in [pool.submit(read) for _ in range(2)]), Counter())
+    assert counts == {"new": 30, "duplicate": 30}
+    assert len(words_of(store)) == 30
+
+
+def test_what_goes_out_and_comes_in_is_in_the_audit(company: Company, store_url: str) -> None:
+    file = io.BytesIO(b'{"text": "a", "abuse": true, "group": "c1"}')
+    company.take(message("m1"))
+    for _ in range(2):  # known already the second time
+        import_words(company.database, read_jsonl(file, "Mona"))
+        file.seek(0)
+    assert run("export", url=store_url).exit_code == 0
+    told = [(row.action, row.customer_id) for row in company.rows(audit)]
+    assert told == [("feedback", "c1"), ("export_feedback", None)]
+
+
+def test_a_file_that_cannot_be_written_is_told(store_url: str, tmp_path: Path) -> None:
+    told = run("export", "-o", str(tmp_path / "none" / "a.csv"), url=store_url)
+    assert (told.exit_code, "cannot be written" in told.output) == (1, True)
+    told = run("export", "-o", str(tmp_path / "a.xlsx"), url=store_url)
+    assert (told.exit_code, "say --format" in told.output) == (2, True)
+    assert not list(tmp_path.glob("a.*"))
+
+
 # --- what Label Studio makes itself ---
 
 
@@ -298,6 +365,11 @@ def test_annotations_that_say_nothing_are_told() -> None:
         f"task 1, annotation {number}" for number in (1, 2, 3, 4)
     ]
     assert "skipped" in found[1]
+    of_others = task({"result": [chosen("labels", "rude")]}, {"result": [chosen("labels", "none")]})
+    assert errors("json", of_others) == [
+        "task 1, annotation 1: \"labels\" is 'rude': its choices are abuse, threat, accusation, none",
+        "",
+    ]
     unlabelled = '[{"data": {"text": "a"}, "annotations": []}, {"data": {"text": "a"}}, 7]'
     assert [line.split(":")[0] for line in errors("json", unlabelled)] == ["task 2", "task 3"]
 

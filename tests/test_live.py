@@ -84,6 +84,9 @@ async def test_no_request_is_dropped_or_mixed_while_models_change(models: Regist
         while not ended.is_set():
             answers.append(await client.post("/classify", json=body_of(number)))
 
+    async def answered_by(model: str) -> None:
+        await eventually(lambda: answers and answers[-1].json().get("model") == model)
+
     async with serving(models) as client:
         callers = [asyncio.create_task(ask(client, number)) for number in range(6)]
         for change in (
@@ -91,10 +94,10 @@ async def test_no_request_is_dropped_or_mixed_while_models_change(models: Regist
             lambda: models.rollback("Amal"),
             lambda: models.promote("b", "Amal"),
         ):
-            await asyncio.sleep(0.1)
+            await answered_by(models.active_id())
             await asyncio.to_thread(change)
             await scores(client, models.active_id())
-        await asyncio.sleep(0.1)
+        await answered_by(models.active_id())
         ended.set()
         await asyncio.gather(*callers)
     assert {answer.status_code for answer in answers} == {200}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from model.manifest import MODEL, RELEASED, read_manifest
 from model.registry import ACTIVE, COMPARISON, GATE, Registry
 from serving import cli
+from serving.options import this_user
 from tests.helpers import Json, sealed
 from tests.registries import add_candidate
 
@@ -133,9 +134,20 @@ def test_promote_and_rollback(registry: Registry) -> None:
     assert models("rollback").stdout == f"{SHIPPED} is in use from now on\n"
     assert registry.active() == RELEASED
     first, last = registry.promotions()
-    assert (first.by, first.reason, last.by) == ("Amal", "better", getpass.getuser())
+    assert (first.by, first.reason, last.by) == ("Amal", "better", this_user())
     again = models("rollback")
     assert (again.exit_code, "no promotion is left" in again.stderr) == (1, True)
+
+
+def test_who_decides_is_known_where_the_user_has_no_name(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr("getpass.getuser", fail)
+    assert models("promote", PARENT).exit_code == 0
+    assert registry.promotions()[-1].by == f"user {os.getuid()}"
 
 
 def test_a_refused_candidate_names_what_failed_and_goes_live_by_force_alone(

@@ -149,6 +149,20 @@ def test_what_its_gate_did_not_pass_needs_force_and_a_reason(
     )
 
 
+def test_what_was_compared_with_another_model_than_the_one_in_use_needs_force(
+    two: Registry,
+) -> None:
+    for name in ("a", "b"):
+        gate(two, name, {"verdict": "passed", "released": SHIPPED, "checks": []})
+    assert two.promote("b", "Amal")
+    with pytest.raises(RegistryError, match=f"compared it with {SHIPPED}, and b is in use now"):
+        two.promote("a", "Amal")
+    assert two.promote("a", "Amal", "measured by hand", forced=True)
+    assert two.rollback("Amal") == "b"
+    assert two.rollback("Amal") == SHIPPED
+    assert two.promote("a", "Amal")
+
+
 def test_force_that_was_not_needed_is_not_recorded(two: Registry) -> None:
     two.promote("a", "Amal", "sure", forced=True)
     assert not two.promotions()[-1].forced

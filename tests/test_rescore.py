@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
+from sqlalchemy.exc import OperationalError
 
 from model import Classifier
 from model.registry import Registry
@@ -21,9 +22,10 @@ from serving import cli, rescoring
 from serving.index.reading import read
 from serving.index.settings import DAY
 from serving.rescoring import RescoringError, Shown
+from serving.store.customers import lock_customers
 from serving.store.database import Database
 from serving.store.privacy import delete_customer, export_customer
-from serving.store.rescored import count_waiting
+from serving.store.rescored import count_waiting, keep_rescored
 from serving.store.tables import audit, customers, messages, rescored, verdicts
 from tests.helpers import NOW, Json
 from tests.registries import add_candidate
@@ -275,6 +277,17 @@ def test_a_message_that_goes_while_it_is_judged_is_left_out(known: Company) -> N
     judge_anew(known, Deleting(known.database))
     assert {row.customer_id for row in known.rows(messages)} == {"c2", "c3"}
     assert len(beside(known)) == 20
+
+
+def test_customers_are_locked_before_anything_is_kept_of_them(known: Company) -> None:
+    if known.database.is_sqlite:
+        pytest.skip("a transaction has the whole store")
+    row = known.rows(verdicts)[0]._asdict()
+    with known.database.begin() as first, known.database.begin() as second:
+        lock_customers(first, ["c1"])
+        second.exec_driver_sql("SET LOCAL lock_timeout = '10ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            keep_rescored(known.database, second, "other", [row])
 
 
 @given(

@@ -68,7 +68,7 @@ class Desk:
     def correct(self, identity: str, reviewer: str = "Mona", **labels: Any) -> int:
         with self.company.database.begin() as connection:
             word = Correction(labels, reviewer, "wa", identity)
-            return keep(connection, word, None, self.company.clock())[0].id
+            return keep(connection, word, None, self.company.clock()).id
 
 
 @pytest.fixture
@@ -290,6 +290,7 @@ async def test_what_is_wrong_is_told(api: httpx.AsyncClient) -> None:
     for body in (
         {},
         {"reviewer": ""},
+        {"reviewer": " "},
         {"reviewer": "Mona", "limit": 0},
         {"reviewer": "M", "limit": 101},
     ):

@@ -8,6 +8,7 @@ number of messages, and with that of customers by a few figures each.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import groupby
@@ -203,11 +204,13 @@ class Customers:
         for customer, rows in groupby(self._connection.execute(select), key=lambda row: row[0]):
             tally, state = Tally(), State()
             for at, together in groupby(rows, key=lambda row: row[1]):
-                events = [_read(row, tally, *sources[row[2]]) for row in together]
-                if at is not None:
-                    tally.date(at)
-                    for event in order(events):
-                        state.apply(event, self._settings)
+                events = (_read(row, tally, *sources[row[2]]) for row in together)
+                if at is None:
+                    deque(events, maxlen=0)  # they are counted, and may be too many to keep
+                    continue
+                tally.date(at)
+                for event in order(events):
+                    state.apply(event, self._settings)
             yield customer, tally, state
 
 

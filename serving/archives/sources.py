@@ -215,7 +215,8 @@ def _may_be_archive(parts: Sequence[str]) -> bool:
 
 def _tell_left_out(name: str, count: int, tell: Tell) -> None:
     if count:
-        tell(f"{name}: {count:,} files left out (hidden, pictures, sound, documents)")
+        files = "file" if count == 1 else "files"
+        tell(f"{name}: {count:,} {files} left out (hidden, pictures, sound, documents)")
 
 
 def _spool(limit: int) -> FileSource:

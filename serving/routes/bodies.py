@@ -59,6 +59,11 @@ class Body(BaseModel):
         return clean(value) if isinstance(value, str) else value
 
 
+Reviewer = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MOST_ID)
+]
+"""Who read a message: without the blanks around the name, which would make another person of it."""
+
 Time = Annotated[Any, Field(json_schema_extra={"type": "string", "format": "date-time"})]
 """RFC 3339 on the wire; seconds since 1970 once `read_body` has read it."""
 

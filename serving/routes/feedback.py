@@ -24,7 +24,7 @@ from serving.exchange import write_csv, write_jsonl
 from serving.label_studio import write_tasks
 from serving.openapi import body_documentation, error_documentation
 from serving.routes.answers import leave_trace
-from serving.routes.bodies import MOST_NOTE, Body, Id, Name, read_body, unprocessable, write
+from serving.routes.bodies import MOST_NOTE, Body, Id, Reviewer, read_body, unprocessable, write
 from serving.services import Services, services_of
 from serving.store import feedback
 from serving.store.audit import record
@@ -53,7 +53,7 @@ class FeedbackBody(Body):
         f" {THREAT_KIND} (a list of physical, private_data, job, reputation). What is left out, or null,"
         " is unknown."
     )
-    reviewer: str = Name
+    reviewer: Reviewer
     reason: str | None = Field(default=None, max_length=MOST_NOTE)
 
 
@@ -135,13 +135,7 @@ async def _judged(request: Request, text: str) -> Verdict:
 
 async def _kept(request: Request, correction: feedback.Correction, verdict: str) -> feedback.Kept:
     def work(_: Services, connection: Any, now: float) -> feedback.Kept:
-        kept, subject = feedback.keep(connection, correction, verdict, now)
-        if kept.state != "duplicate":
-            details = {"feedback": kept.id, "reviewer": correction.reviewer}
-            details |= {"labels": list(correction.labels), "replaced": kept.replaced}
-            customer = subject.customer_id or correction.group
-            record(connection, now, request.state.key_id, "feedback", customer, details)
-        return kept
+        return feedback.keep(connection, correction, verdict, now, request.state.key_id)
 
     try:
         try:

@@ -17,7 +17,7 @@ from serving.errors import ApiError, Code
 from serving.openapi import body_documentation, error_documentation
 from serving.review import SECOND_READING
 from serving.routes.answers import leave_trace
-from serving.routes.bodies import Body, Name, clean, read_body
+from serving.routes.bodies import Body, Reviewer, clean, read_body
 from serving.services import services_of
 from serving.store.reviews import Reviews, give_back, held
 from serving.times import wire_time
@@ -25,13 +25,13 @@ from serving.times import wire_time
 router = APIRouter(tags=["feedback"], dependencies=[Depends(allow("review"))])
 
 _Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
-_Reviewer = Annotated[str, Query(min_length=1, max_length=200)]
+_Reviewer = Annotated[Reviewer, Query()]
 
 
 class ReviewBody(Body):
     """Who wants to read, and how much."""
 
-    reviewer: str = Name
+    reviewer: Reviewer
     limit: int = Field(default=10, ge=1, le=100)
 
 

@@ -11,9 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from serving.corrections import Labels, settled
+from serving.store.audit import record
 from serving.store.customers import lock_customers, touch
 from serving.store.messages import hash_text
 from serving.store.tables import feedback, leases, messages, verdicts
@@ -105,7 +117,7 @@ def find_subject(connection: Connection, correction: Correction) -> Subject:
         FeedbackError: there is none, its text is not kept and not sent, or it is another one.
     """
     if correction.source is None or correction.id is None:
-        if correction.text is None:
+        if not (correction.text or "").strip():
             raise TextMissing('send "source" and "id" of a stored message, or a "text"')
         return Subject()
     row = connection.execute(
@@ -114,7 +126,7 @@ def find_subject(connection: Connection, correction: Correction) -> Subject:
         .where(messages.c.source == correction.source, messages.c.id == correction.id)
     ).one_or_none()
     if row is None:
-        if correction.text is None:
+        if not (correction.text or "").strip():
             raise UnknownMessage("no such message is stored (any more): send its text, too")
         return Subject()
     if row.direction == "out":
@@ -128,21 +140,27 @@ def find_subject(connection: Connection, correction: Correction) -> Subject:
 
 
 def keep(
-    connection: Connection, correction: Correction, verdict: str | None, now: float
-) -> tuple[Kept, Subject]:
+    connection: Connection,
+    correction: Correction,
+    verdict: str | None,
+    now: float,
+    key_id: str | None = None,
+) -> Kept:
     """Keep a correction with the model's verdict; the customer's index is then folded anew, and the
-    reviewer's lease of the message ends.
+    reviewer's lease of the message ends. What is kept is in the audit.
 
     Raises:
         FeedbackError: as of `find_subject`.
+        IntegrityError: the same was said, or the message deleted, at this moment: try again.
     """
     subject = find_subject(connection, correction)
     customer = subject.customer_id or correction.group
     known = lock_customers(connection, [customer]) if customer else set()
     at = now if correction.at is None else min(correction.at, now)
-    if before := _before(connection, correction, at):
-        return before, subject
-    replaced = _end_word(connection, correction, at)
+    words = _words(connection, correction)
+    if before := _before(words, correction, at):
+        return before
+    replaced = _end_words(connection, words, at)
     added = feedback.insert().values(
         customer_id=customer if customer in known else None,
         message_seq=subject.seq,
@@ -161,18 +179,24 @@ def keep(
     if subject.seq is not None and subject.customer_id is not None:
         touch(connection, subject.customer_id, subject.sent_at)
         _end_lease(connection, subject.seq, correction.reviewer)
-    state = "new" if replaced is None else REPLACED
-    return Kept(int(key[0]) if key else 0, state, replaced), subject
+    kept = Kept(int(key[0]) if key else 0, "new" if replaced is None else REPLACED, replaced)
+    details = {"feedback": kept.id, "reviewer": correction.reviewer}
+    details |= {"labels": list(correction.labels), "replaced": replaced}
+    record(connection, now, key_id, "feedback", customer, details)
+    return kept
 
 
-def _before(connection: Connection, correction: Correction, at: float) -> Kept | None:
-    """What the reviewer said of the item already, if that is the same, or later than `at`."""
-    query = (
-        select(feedback)
-        .where(feedback.c.reviewer == correction.reviewer, feedback.c.item == correction.item)
-        .order_by(feedback.c.seq.desc())
+def _words(connection: Connection, correction: Correction) -> Sequence[Row[Any]]:
+    """All that the reviewer has said of the item, the last first."""
+    query = select(feedback).where(
+        feedback.c.reviewer == correction.reviewer, feedback.c.item == correction.item
     )
-    for row in connection.execute(query):
+    return connection.execute(query.order_by(feedback.c.seq.desc())).all()
+
+
+def _before(words: Sequence[Row[Any]], correction: Correction, at: float) -> Kept | None:
+    """What the reviewer said of the item already, if that is the same, or later than `at`."""
+    for row in words:
         same = json.loads(row.labels) == correction.labels and row.reason == correction.reason
         if row.ended_at is None and same:
             return Kept(row.seq, "duplicate")
@@ -181,17 +205,12 @@ def _before(connection: Connection, correction: Correction, at: float) -> Kept |
     return None
 
 
-def _end_word(connection: Connection, correction: Correction, at: float) -> int | None:
-    """End the reviewer's word on the item; its id."""
-    of_reviewer = (
-        HOLDS,
-        feedback.c.item == correction.item,
-        feedback.c.reviewer == correction.reviewer,
-    )
-    seq: int | None = connection.scalar(select(feedback.c.seq).where(*of_reviewer))
+def _end_words(connection: Connection, words: Sequence[Row[Any]], at: float) -> int | None:
+    """End the word that holds; its id."""
+    seq = next((row.seq for row in words if row.ended_at is None), None)
     if seq is not None:
         end = {"ended_at": at, "ended": REPLACED}
-        connection.execute(update(feedback).where(feedback.c.seq == seq).values(**end))
+        connection.execute(update(feedback).where(feedback.c.seq == seq, HOLDS).values(**end))
     return seq
 
 
@@ -220,6 +239,16 @@ def undo(connection: Connection, seq: int, now: float) -> bool:
         sent_at = select(messages.c.sent_at).where(messages.c.seq == row.message_seq)
         touch(connection, row.customer_id, connection.scalar(sent_at))
     return True
+
+
+def of_customer(customer: str) -> ColumnElement[bool]:
+    """Words on a customer's texts, also those that were said before the message was stored."""
+    own = exists().where(
+        messages.c.source == feedback.c.source,
+        messages.c.id == feedback.c.id,
+        messages.c.customer_id == customer,
+    )
+    return or_(feedback.c.group == customer, own)
 
 
 def corrections_of(connection: Connection, customer: str) -> dict[int, Labels]:

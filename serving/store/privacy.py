@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, delete, select, update
 
 from serving.store.audit import trail
 from serving.store.customers import BEGINNING, lock_customers
+from serving.store.feedback import of_customer
 from serving.store.rescored import other_verdicts
 from serving.store.tables import (
     alerts,
@@ -52,7 +53,7 @@ def export_customer(connection: Connection, customer: str) -> dict[str, Any] | N
     found["ticket_events"] = _rows(connection, ticket_events, ticket_events.c.ticket_id.in_(owned))
     for table in _OWNED:
         found[table.name] = _rows(connection, table, table.c.customer_id == customer)
-    found[feedback.name] = _rows(connection, feedback, feedback.c.group == customer)
+    found[feedback.name] = _rows(connection, feedback, of_customer(customer))
     found["audit"] = trail(connection, customer)
     return found
 
@@ -78,8 +79,7 @@ def delete_customer(connection: Connection, customer: str) -> bool:
     owned = select(tickets.c.id).where(tickets.c.customer_id == customer)
     connection.execute(delete(ticket_events).where(ticket_events.c.ticket_id.in_(owned)))
     connection.execute(delete(tickets).where(tickets.c.customer_id == customer))
-    # Also what was said of its texts before it was known.
-    connection.execute(delete(feedback).where(feedback.c.group == customer))
+    connection.execute(delete(feedback).where(of_customer(customer)))
     gone = connection.execute(delete(customers).where(customers.c.id == customer))
     return bool(gone.rowcount)
 

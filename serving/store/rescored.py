@@ -62,10 +62,11 @@ def keep_rescored(
     """Keep rows of the table `verdicts` beside those that count; how many. A message that is gone, or
     that the model judged meanwhile, is left out.
     """
-    query = select(verdicts.c.seq).where(
-        verdicts.c.seq.in_([row["seq"] for row in rows]), verdicts.c.model != model
-    )
-    there = set(connection.scalars(query.order_by(verdicts.c.seq).with_for_update()))
+    seqs = [row["seq"] for row in rows]
+    owners = select(messages.c.customer_id).where(messages.c.seq.in_(seqs)).distinct()
+    lock_customers(connection, connection.scalars(owners))
+    query = select(verdicts.c.seq).where(verdicts.c.seq.in_(seqs), verdicts.c.model != model)
+    there = set(connection.scalars(query))
     kept = [row for row in rows if row["seq"] in there]
     database.insert_new(connection, rescored, kept)
     return len(kept)

@@ -353,10 +353,14 @@ def test_no_customers_at_all(customers: Customers) -> None:
 # --- memory ---
 
 
-def test_memory_does_not_grow_with_the_messages_of_a_customer(customers: Customers) -> None:
+@pytest.mark.parametrize("minutes", [1, None])
+def test_memory_does_not_grow_with_the_messages_of_a_customer(
+    customers: Customers, minutes: int | None
+) -> None:
     def peak(first: int, last: int) -> int:
         start = NOW - 400 * DAY
-        customers.add(judged(row, at=start + row * 60) for row in range(first, last))
+        times = {row: minutes and start + row * 60 * minutes for row in range(first, last)}
+        customers.add(judged(row, at=at) for row, at in times.items())
         tracemalloc.start()
         assert sum(1 for _ in customers.lines()) == 1
         _, most = tracemalloc.get_traced_memory()

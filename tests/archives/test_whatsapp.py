@@ -547,6 +547,8 @@ def test_people_may_use_the_apps_words(text: str, mark: str) -> None:
         ("<Media omitted>\nit came broken", "it came broken"),
         (f"{LRM}VID-20240314-WA0001.mp4 (file attached)\nلاحظ\nالكسر", "لاحظ\nالكسر"),
         (f"{RLM}صورة غير مدرجة", ""),
+        (f"{LRM}تم استبعاد الصورة", ""),
+        (f"وصل مكسور {LRM}تم استبعاد الفيديو", "وصل مكسور"),
         (f"{LRM}video note omitted", ""),
         (f"it came broken {LRM}image omitted", "it came broken"),
         (f"terms.docx • {LRM}12 pages {LRM}<attached: 00000002-terms.docx>", ""),
