@@ -7,8 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH ?= torch==2.13.0
 # Of a model to release: make release VERSION=1.1.0
 VERSION ?= $(error say which: make release VERSION=1.1.0)
+# Labelled rows: make retrain DATA=new.csv
+DATA ?= $(error say on what: make retrain DATA=new.csv)
 
-.PHONY: setup serve test check train eval release bench docs help
+.PHONY: setup serve test check train eval release retrain bench docs help
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -45,6 +47,9 @@ eval: .venv/.dev ## Evaluate the released model beside two baselines, write docs
 
 release: .venv/.dev ## Export a trained model to model/released/, if it passes the gates
 	$(BIN)/brandtox release --version "$(VERSION)"
+
+retrain: .venv/.dev ## Train the model in use on with your own labelled rows, judge the candidate
+	$(BIN)/brandtox retrain $(DATA)
 
 bench: .venv/.dev ## Speed and memory, as ratios; writes docs/speed.*
 	$(BIN)/python -m benchmarks.speed

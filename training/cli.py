@@ -58,13 +58,15 @@ _run = click.option(
 )
 
 
-def _with_data(command: Command) -> Command:
+def with_data(command: Command) -> Command:
+    """The options that `load_rows` takes."""
     for option in (_permissive, _datasets, _corpora):
         command = option(command)
     return command
 
 
-def _load(corpora: Path | None, datasets: Path, permissive: bool) -> Data:
+def load_rows(corpora: Path | None, datasets: Path, permissive: bool) -> Data:
+    """All rows, or an error that says what to do; what is being done is told from here on."""
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)]
     )
@@ -88,7 +90,7 @@ def _load(corpora: Path | None, datasets: Path, permissive: bool) -> Data:
     "--epochs", type=click.IntRange(1), help="Epochs of each stage, instead of the recipe's."
 )
 @_run
-@_with_data
+@with_data
 def train(
     base: str,
     epochs: int | None,
@@ -102,7 +104,7 @@ def train(
     On two cores the whole recipe takes about two hours; a GPU is used when there is one.
     """
     run = Run(folder)
-    data = _load(corpora, datasets, permissive)
+    data = load_rows(corpora, datasets, permissive)
     try:
         recipe.train(run, data, base, epochs)
     except (CheckpointError, OSError, ValueError) as error:
@@ -131,7 +133,7 @@ def _trained(folder: Path) -> Run:
     show_default="model/released",
 )
 @click.option("--version", required=True, help="Version of the model, part of every verdict.")
-@_with_data
+@with_data
 def release(
     folder: Path, target: Path, version: str, corpora: Path | None, datasets: Path, permissive: bool
 ) -> None:
@@ -140,7 +142,7 @@ def release(
     Calibration and thresholds are fit on dev rows. The folder is replaced only as a whole.
     """
     run = _trained(folder)
-    data = _load(corpora, datasets, permissive)
+    data = load_rows(corpora, datasets, permissive)
     try:
         run.check(run.base(), data.train)
     except CheckpointError as error:
@@ -190,7 +192,7 @@ def _baselines_report(classifier: Classifier, data: Data) -> dict[str, Any]:
     "--split", type=click.Choice(["test", "dev"]), default="test", show_default=True,
     help="dev: what to choose by; the test rows are for the last look only.",
 )  # fmt: skip
-@_with_data
+@with_data
 def evaluate(
     model: Path,
     target: Path,
@@ -208,7 +210,7 @@ def evaluate(
         classifier = Classifier.load(model)
     except ModelError as error:
         raise click.ClickException(str(error)) from error
-    data = _load(corpora, datasets, permissive)
+    data = load_rows(corpora, datasets, permissive)
     if split == "dev":
         data = replace(data, dev=[], test=data.dev)
     missing = set(PARTS) - set(customer_parts(data.test))

@@ -6,6 +6,7 @@ import datetime
 import json
 import random
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from model import Classifier
+from model import Classifier, Verdict
 from model.labels import LABELS, OUTPUTS, SCHEME, SENTIMENTS, YES_NO
 from model.manifest import BALANCED, MODEL, TOKENIZER, Manifest, load_manifest, sha256
 from training.batches import encode
@@ -142,7 +143,11 @@ def read_probabilities(folder: Path, texts: list[str]) -> Probabilities:
 
 
 def verdict_probabilities(classifier: Classifier, texts: list[str]) -> Probabilities:
-    verdicts = classifier.score(texts)
+    return probabilities_of(classifier.score(texts))
+
+
+def probabilities_of(verdicts: Sequence[Verdict]) -> Probabilities:
+    """The 16 probabilities of each verdict, shape [verdicts, 16]."""
     rows = [{**v.scores, **v.threat_kind, **v.signs, **v.sentiment} for v in verdicts]
     return np.array([[row[name] for name in OUTPUTS] for row in rows], np.float32)
 

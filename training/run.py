@@ -47,16 +47,24 @@ class Run:
         Raises:
             CheckpointError: it is not; rows held out now may have trained it.
         """
-        if json.loads(self._made_of.read_text()) != {"base": base, "data": fingerprint(rows)}:
+        self.check_made_of({"base": base, "data": fingerprint(rows)})
+
+    def check_made_of(self, made_of: dict[str, str]) -> None:
+        """The same for what `keep_made_of` noted."""
+        if json.loads(self._made_of.read_text()) != made_of:
             raise CheckpointError(
                 f"{self.folder} holds a run of another base or other data: give another --run, or"
                 " remove it"
             )
 
+    def keep_made_of(self, made_of: dict[str, str]) -> None:
+        """Note the base (`base`) and the fingerprint of the rows (`data`), and what else it hangs on."""
+        self._made_of.write_text(json.dumps(made_of))
+
     def _start(self, base: Base, made_of: dict[str, str]) -> None:
         build_tokenizer(base.pieces, base.scores).save(str(self.folder / "tokenizer.json"))
         base.encoder.config.save_pretrained(self.folder)
-        self._made_of.write_text(json.dumps(made_of))
+        self.keep_made_of(made_of)
         torch.manual_seed(0)
         self.keep(Network(base.encoder, len(SOURCES)), "start")
 
