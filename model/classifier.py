@@ -144,8 +144,9 @@ class Classifier:
         unknown = self.tokenizer.token_to_id(_UNKNOWN)
         prepared = [self._prepare(text) for text in texts]
         encodings = self.tokenizer.encode_batch_fast(prepared, add_special_tokens=False)
-        ids = [encoding.ids for encoding in encodings]
-        return sum(one.count(unknown) for one in ids), sum(map(len, ids))
+        ids: list[list[int]] = [encoding.ids for encoding in encodings]
+        found = 0 if unknown is None else sum(one.count(unknown) for one in ids)
+        return found, sum(map(len, ids))
 
     @property
     def _most_characters(self) -> int:

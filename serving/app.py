@@ -23,6 +23,7 @@ from serving.routes import (
     customers,
     decisions,
     dossier,
+    drift,
     feedback,
     feeds,
     messages,
@@ -53,6 +54,7 @@ ROUTERS = (
     customers.router,
     dossier.router,
     portfolio.router,
+    drift.router,
     models.router,
     metrics.router,
 )

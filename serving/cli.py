@@ -17,6 +17,7 @@ from model.registry import Registry
 from serving.access import needs_keys
 from serving.app import create_app
 from serving.archives.command import score
+from serving.drift_command import drift
 from serving.feedback_command import feedback
 from serving.lines import classify_lines
 from serving.live import load_classifier, with_active_model
@@ -126,7 +127,7 @@ def serve(settings: Settings) -> None:
     POST /classify         judge messages; nothing is kept
     POST /messages         keep messages, and follow their customers
     GET  /customers        every customer's index, with what it comes from
-    GET  /portfolio, /lost, /alerts
+    GET  /portfolio, /lost, /alerts, /drift
     GET  /models, /metrics, /healthz, /readyz
     GET  /docs             these and all other routes
 
@@ -172,6 +173,7 @@ def classify(file: io.BufferedIOBase, settings: Settings) -> None:
 
 
 main.add_command(score)
+main.add_command(drift)
 main.add_command(feedback)
 main.add_command(models)
 main.add_command(rescore)

@@ -44,12 +44,8 @@ def load_classifier(
 ) -> Classifier:
     """A model with the company's own thresholds; the log says so where they are for another one.
 
-    Args:
-        folder, threads: as of `Classifier.load`.
-        thresholds: the file of thresholds.
-
     Raises:
-        ModelError: the model or the file cannot be read.
+        ModelError: the model or the file of thresholds cannot be read.
     """
     own = read_thresholds(thresholds) if thresholds else None
     classifier = Classifier.load(folder, threads, own)
@@ -104,6 +100,11 @@ class Live:
 
     def score(self, texts: Sequence[str]) -> list[Verdict]:
         return self.current.score(texts)
+
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int] | None:
+        """As of `Classifier.count_unknown`; None for a stand-in that cannot tell."""
+        count = getattr(self.current, "count_unknown", None)
+        return None if count is None else count(texts)
 
     def thresholds_of(self, model: str) -> Thresholds:
         """The menu of a model that has scored here."""

@@ -183,6 +183,11 @@ class MeasuredScorer:
     def score(self, texts: Sequence[str]) -> list[Verdict]:
         return self._metrics.score(self._scorer, texts)
 
+    def count_unknown(self, texts: Sequence[str]) -> tuple[int, int] | None:
+        """Of the scorer, if it can tell; that is not measured."""
+        count = getattr(self._scorer, "count_unknown", None)
+        return None if count is None else count(texts)
+
 
 class _StoreCollector(Collector):
     """How far the store is behind, read when it is asked for. Services that share a database tell the

@@ -23,6 +23,7 @@ from serving.scoring import Thresholds
 from serving.settings import Settings
 from serving.store.database import Database
 from serving.store.states import States
+from serving.watch import DriftWatch
 from serving.webhooks import Deliverer, WebhookError, check_url
 from serving.worker import Worker
 
@@ -90,17 +91,19 @@ async def open_services(
         follower = None
         if models is not None:
             pause = settings.models_poll_seconds
-            follower = Follower(
-                live, models, metrics, settings.threads, pause, settings.thresholds
-            )
+            own = settings.thresholds
+            follower = Follower(live, models, metrics, settings.threads, pause, own)
+        kept_days = settings.retention_days
+        watch = DriftWatch(database, live.thresholds_of, live.count_unknown, kept_days, clock)
         worker = Worker(
             database,
             states,
             live,
             live.thresholds_of,
             settings.store_text,
-            settings.retention_days,
+            kept_days,
             clock,
+            watch.turn,
         )
         batcher = Batcher(
             live, settings.max_concurrent_requests, settings.max_waiting_characters, registry

@@ -119,7 +119,8 @@ def collect(words: Iterable[Word]) -> tuple[list[LabelledRow], list[str]]:
             continue
         group = f"group {said.group}" if said.group else f"text {_key(said.text)}"
         rows.setdefault(said.item, (said.text, group, []))[2].append(said.labels)
-    return [LabelledRow(text, group, settled(all_)) for text, group, all_ in rows.values()], problems
+    found = [LabelledRow(text, group, settled(said)) for text, group, said in rows.values()]
+    return found, problems
 
 
 def _key(text: str) -> str:

@@ -61,6 +61,7 @@ class Worker:
         thresholds_of: the menu of a model by its version, for the message signs.
         retention_days: older messages are deleted; None keeps all.
         keep_text: False drops a message's text once it is scored.
+        watch: more work of each turn; how much was done.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Worker:
         keep_text: bool = True,
         retention_days: float | None = None,
         clock: Clock = time.time,
+        watch: Callable[[], int] = lambda: 0,
     ) -> None:
         self._database = database
         self._states = states
@@ -83,6 +85,7 @@ class Worker:
         self._to_forget: list[str] = []
         self._resting: dict[str, float] = {}
         self._clock = clock
+        self._watch = watch
         self._stop = threading.Event()
         self._filled = threading.Event()
 
@@ -117,6 +120,7 @@ class Worker:
             self._take_snapshot,
             self._refresh,
             self._forget,
+            self._watch,
         )
         done = [self._tried(part) for part in parts]
         return any(done)

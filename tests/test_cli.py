@@ -72,7 +72,10 @@ def test_the_commands_are_listed() -> None:
     result = run("--help")
     assert result.exit_code == 0
     listed = re.findall(r"^  (\w+)  ", result.stdout.split("Commands:")[1], re.MULTILINE)
-    expected = "classify evaluate feedback keys models release rescore retrain score serve train"
+    expected = (
+        "classify drift evaluate feedback keys models release rescore retrain score serve thresholds"
+        " train"
+    )
     assert listed == expected.split()
 
 

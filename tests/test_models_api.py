@@ -47,6 +47,7 @@ async def test_the_model_says_what_its_manifest_says(
         "error": None,
         "size_bytes": size,
         "thresholds": manifest["thresholds"],
+        "own_thresholds": None,
     }
 
 

@@ -28,6 +28,7 @@ SERVICE: dict[str, tuple[str, Any]] = {
     "model": ("some/folder", Path("some/folder")),
     "models": ("some/models", Path("some/models")),
     "models_poll_seconds": ("0.5", 0.5),
+    "thresholds": ("some/thresholds.json", Path("some/thresholds.json")),
     "threads": ("3", 3),
     "max_text_characters": ("10", 10),
     "max_messages": ("11", 11),
@@ -51,7 +52,7 @@ SERVICE: dict[str, tuple[str, Any]] = {
 }
 """What a user writes and what the setting is then; a new setting of the service needs its own."""
 
-FREE = {"model", "models", "database_url", "webhook_url", "webhook_secret"}
+FREE = {"model", "models", "thresholds", "database_url", "webhook_url", "webhook_secret"}
 """Any text will do, or its error comes later."""
 
 SERVICE_WRONG = {
@@ -276,7 +277,8 @@ def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_classify_has_the_settings_that_concern_it() -> None:
-    assert list(options("classify")) == ["model", "models", "threads", "max_text_characters"]
+    of_classify = ["model", "models", "thresholds", "threads", "max_text_characters"]
+    assert list(options("classify")) == of_classify
 
 
 def test_every_setting_has_its_row_and_its_consequence() -> None:

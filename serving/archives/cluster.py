@@ -24,6 +24,7 @@ import pyarrow as pa
 from model.classifier import usable_cores
 from model.labels import LABELS
 from model.manifest import MANIFEST, RELEASED, Manifest, load_manifest, sha256
+from model.thresholds import read_thresholds
 from serving.archives import chunks
 from serving.archives.meaning import Meaning, understand
 from serving.archives.parquet import ParquetArchive
@@ -77,6 +78,9 @@ def score_on_ray(
     tell(brief(readings))
     folder = settings.model or RELEASED
     manifest = load_manifest(folder)
+    own = read_thresholds(settings.thresholds) if settings.thresholds else None
+    if own is not None:
+        manifest = own.applied(manifest)
     work = Work(
         archives=archives,
         meanings=meanings,
@@ -84,20 +88,22 @@ def score_on_ray(
         output=absolute(told["output"]),
         model=settings.model and settings.model.absolute(),
         version=manifest.model,
+        own_thresholds=own,
         most_characters=settings.max_text_characters,
         part_rows=chunks.ROWS,
     )
     wanted = Wanted(Path(), Path())  # the output's place and layout are no part of what a job is
     identity = identify(readings, options, wanted, settings, sha256(folder / MANIFEST))
-    if not work.begin(identity, told["overwrite"], told["restart"]):
+    if (failed := work.finished(identity)) is not None:
         tell(f"{told['output']} is finished: this command wrote it before")
-        return 0
+        return failed
+    work.begin(identity, told["overwrite"], told["restart"])
     with _connected(address, settings.threads):
         with Progress(None if told["quiet"] else sys.stderr) as progress:
             _score(work, settings, manifest, progress)
         work.clear_output(identity)
         counts = _join(work)
-    work.give_up()
+    work.finish(identity, counts["errors"])
     labels = ", ".join(f"{counts[name]:,} {name}" for name in LABELS)
     tell(f"{counts['rows']:,} rows: {labels}, {counts['errors']:,} with an error")
     return counts["errors"]

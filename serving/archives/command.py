@@ -23,7 +23,7 @@ _SECTIONS = {
     "How to read (found out, unless told)": "preview columns company incoming date_order timezone"
     " format_ encoding delimiter unpack_limit",
     "Into the service": "into_store source_name database_url",
-    "How to run": "model models threads max_text_characters engine ray_address quiet",
+    "How to run": "model models thresholds threads max_text_characters engine ray_address quiet",
 }
 _NEEDS = {
     "report_language": "report",
@@ -226,7 +226,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="With --engine ray: of the cluster. Default: this machine alone. [RAY_ADDRESS]",
 )
 @click.option("--quiet", is_flag=True, help="Tell only what is wrong.")
-@with_settings("model", "models", "threads", "database_url", "max_text_characters")
+@with_settings("model", "models", "thresholds", "threads", "database_url", "max_text_characters")
 def score(inputs: tuple[str, ...], settings: Settings, **arguments: Any) -> None:
     """Score archives of messages: every row, every customer.
 

@@ -10,6 +10,7 @@ A part is done when its file is there; it can be scored again, to the same file.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 
 from model import Classifier
 from model.manifest import Manifest
+from model.thresholds import OwnThresholds
 from serving.archives import remote
 from serving.archives.chunks import Chunk, read_scored, to_table
 from serving.archives.customers import Customers
@@ -64,6 +66,7 @@ class Work:
         output: URL or absolute path of the folder of outputs.
         model: folder of the model, on every machine; None for the released one.
         version: of the model.
+        own_thresholds: the company's; None where it has none.
         most_characters: of a message; a longer one is an error of its row.
         part_rows: rows of a part.
     """
@@ -74,6 +77,7 @@ class Work:
     output: str
     model: Path | None
     version: str
+    own_thresholds: OwnThresholds | None
     most_characters: int
     part_rows: int
 
@@ -107,29 +111,37 @@ class Work:
     def output_path(self, file: int) -> str:
         return f"{self.output}/{file:05}-{PurePosixPath(self.archives[file].source.name).name}"
 
-    def begin(self, identity: Identity, overwrite: bool, restart: bool) -> bool:
-        """Begin the job, or go on with it; False if it is finished.
+    def finished(self, identity: Identity) -> int | None:
+        """How many rows were errors when this very job was done; None when it was not."""
+        mark = remote.read_json(self._mark)
+        if mark is None or mark.get("job") != identity or remote.read_json(self._job) is not None:
+            return None
+        failed: int | None = mark.get("failed")
+        return failed
+
+    def begin(self, identity: Identity, overwrite: bool, restart: bool) -> None:
+        """Begin the job, or go on with it.
 
         Raises:
             ArchiveError: the work folder holds another job, or the output is there.
         """
-        job = f"{self.folder}/job.json"
-        begun = remote.read_json(job)
+        begun = remote.read_json(self._job)
         if begun is not None and not restart:
             if differences := different(begun, identity):
                 raise ArchiveError(
                     f"{self.folder} holds the unfinished work of another run ({differences}): repeat"
                     " that run's command to finish it, or give --restart to begin anew"
                 )
-            return True
-        if begun is None and remote.read_json(self._mark) == identity:
-            return False
+            return
         if remote.exists(self.output) and not overwrite:
             raise ArchiveError(f"{self.output} exists: give another --output, or --overwrite")
         self._check_replaceable()
         self.give_up()
-        remote.write_json(job, identity)
-        return True
+        remote.write_json(self._job, identity)
+
+    @property
+    def _job(self) -> str:
+        return f"{self.folder}/job.json"
 
     @property
     def _mark(self) -> str:
@@ -144,7 +156,7 @@ class Work:
 
     def give_up(self) -> None:
         """There is no job any more: first its description goes."""
-        remote.remove(f"{self.folder}/job.json")
+        remote.remove(self._job)
         remote.remove(self.folder)
 
     def left(self) -> list[Part]:
@@ -160,7 +172,12 @@ class Work:
         """
         self._check_replaceable()
         remote.remove(self.output)
-        remote.write_json(self._mark, identity)
+        remote.write_json(self._mark, {"job": identity})
+
+    def finish(self, identity: Identity, failed: int) -> None:
+        """The output is whole; so many of its rows are errors."""
+        remote.write_json(self._mark, {"job": identity, "failed": failed})
+        self.give_up()
 
 
 def load_model(work: Work) -> Classifier:
@@ -170,7 +187,7 @@ def load_model(work: Work) -> Classifier:
         ModelError: it is not here.
         ArchiveError: it is another one.
     """
-    classifier = Classifier.load(work.model, threads=1)
+    classifier = Classifier.load(work.model, 1, work.own_thresholds)
     if classifier.version != work.version:
         raise ArchiveError(
             f"a machine of the cluster has the model {classifier.version}, this one {work.version}:"
@@ -233,8 +250,8 @@ def write_customers(
                 customers.add(_judged(work, part, first_row))
                 first_row += part.rows
             write_records(local := Path(folder, "lines"), ".parquet", CUSTOMERS, customers.lines())
-            with remote.writing(work.customers) as stream:
-                stream.write(local.read_bytes())
+            with local.open("rb") as lines, remote.writing(work.customers) as stream:
+                shutil.copyfileobj(lines, stream)
 
 
 def _judged(work: Work, part: Part, first_row: int) -> list[Judged]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from model.manifest import Manifest
+from model.thresholds import read_thresholds
 from serving.archives.chunks import Chunk, read_scored, to_table
 from serving.archives.customer_lines import COLUMNS
 from serving.archives.customers import Customers
@@ -284,6 +285,7 @@ def identify(
     told |= {"into_store": store and key_of(store).hex(), "source_name": wanted.source_name}
     told["scores"] = str(wanted.scores.resolve())
     told["max_text_characters"] = settings.max_text_characters
+    told["thresholds"] = settings.thresholds and read_thresholds(settings.thresholds).fingerprint
     told["report"] = wanted.report and [str(wanted.report), wanted.report_language, wanted.masked]
     del told["unpack_limit"]
     index = settings.model_dump(mode="json", include=set(IndexSettings.model_fields))

@@ -16,8 +16,9 @@ from typing import Any
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from model import Classifier, ModelError
+from model import ModelError
 from model.manifest import MANIFEST, RELEASED, Manifest, load_manifest, sha256
+from model.thresholds import read_thresholds
 from serving.archives.formats import open_archives
 from serving.archives.job import beside
 from serving.archives.meaning import understand
@@ -29,7 +30,7 @@ from serving.archives.run import Load, Run, Wanted
 from serving.archives.sources import find_sources
 from serving.archives.store import Loaded, StoreLoader
 from serving.archives.summary import summary
-from serving.live import with_active_model
+from serving.live import load_classifier, with_active_model
 from serving.settings import Settings
 from serving.store.database import Database, StoreError
 from serving.times import wire_time
@@ -84,6 +85,9 @@ def _run(
     folder = settings.model or RELEASED
     manifest = load_manifest(folder)
     model = f"{manifest.model} {sha256(folder / MANIFEST)[:_DIGITS]}"
+    own = read_thresholds(settings.thresholds) if settings.thresholds else None
+    if own is not None and own.model == manifest.model:
+        manifest, model = own.applied(manifest), f"{model} {own.fingerprint}"
     run = Run(readings, options, wanted, settings, model)
     with run.job.lock(), closing(run.open_verdicts()) as verdicts:
         if (failed := run.finished(verdicts)) is not None:
@@ -92,7 +96,7 @@ def _run(
         if wanted.into_store:
             _open_store(settings).close()  # what is wrong with it should be told before, not after
         run.begin()
-        classifier = Classifier.load(settings.model, settings.threads)
+        classifier = load_classifier(settings.model, settings.threads, settings.thresholds)
         with (
             Progress(None if told["quiet"] else sys.stderr) as progress,
             _stoppable(progress, readings),

@@ -23,11 +23,13 @@ def get_alerts(
     customer_id: Id | None = None,
 ) -> dict[str, Any]:
     """Alerts after an id, oldest first: one for each change of quadrant, each sign that begins to
-    stand, each grave event, and when a separation may be prepared.
+    stand, each grave event, and when a separation may be prepared. One of the kind `drift` is about no
+    customer (`customer_id` is null): it names the `week` and the `figures` that have left their usual
+    range.
     """
     services = services_of(request)
     with services.database.read() as connection:
         found = list_alerts(connection, after, limit, customer_id)
-    told = sorted({alert["customer_id"] for alert in found})
+    told = sorted({alert["customer_id"] for alert in found} - {None})
     leave_trace(request, "read_alerts", customer_id, {"customers": told})
     return {"alerts": found, "next": found[-1]["id"] if len(found) == limit else None}

@@ -13,7 +13,7 @@ from model import ModelError
 from model.manifest import RELEASED, Manifest, read_manifest
 from model.registry import Registry, gate_of
 from serving.access import allow
-from serving.services import services_of
+from serving.services import Services, services_of
 
 _EXAMPLE: Any = {
     "model": "1.2.0",
@@ -30,6 +30,7 @@ _EXAMPLE: Any = {
         "accusation": {"balanced": 0.625, "few_false_alarms": 0.8322},
         "leaving": {"balanced": 0.17},
     },
+    "own_thresholds": "applied",
     "metrics": {
         "written": {
             "rows": 1704,
@@ -63,6 +64,10 @@ class ModelAnswer(BaseModel):
         description="By label, kind of threat or sign, then by menu (labels follow `balanced`): the"
         " probability from which it is given."
     )
+    own_thresholds: str | None = Field(
+        description="At the model in use, whether the company's own thresholds (setting `thresholds`)"
+        " are applied: `applied`, or why not; null where there are none."
+    )
     metrics: dict[str, Any] = Field(
         description="By set of held-out messages, with 95 % intervals: what it did before release."
     )
@@ -88,6 +93,10 @@ def get_models(request: Request) -> ModelsAnswer:
         if services.models is not None:  # it was removed since it was loaded
             folder = services.models.folder / live
         told.insert(0, _answer(services.manifest, folder, active=True))
+    for answer in told:
+        if answer.active:
+            answer.thresholds = services.manifest.thresholds
+            answer.own_thresholds = _own_thresholds(services)
     failure = services.follower and services.follower.failure
     if failure:
         wanted = [answer for answer in told if answer.model == failure.model]
@@ -125,8 +134,18 @@ def _answer(
         error=error,
         size_bytes=None if error else _size(manifest, folder or RELEASED),
         thresholds=manifest.thresholds,
+        own_thresholds=None,
         metrics=manifest.metrics,
     )
+
+
+def _own_thresholds(services: Services) -> str | None:
+    own, live = services.live.own_thresholds, services.live.version
+    if own is None:
+        return None
+    if own.model == live:
+        return "applied"
+    return f"not applied: they are for model {own.model}; fit them anew (`brandtox thresholds fit`)"
 
 
 def _size(manifest: Manifest, folder: Path) -> int | None:

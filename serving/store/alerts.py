@@ -53,9 +53,21 @@ def add_alerts(
         for alert in found
     ]
     if rows:
-        if connection.dialect.name == "postgresql":
-            connection.execute(select(func.pg_advisory_xact_lock(_INSERT_LOCK)))
+        lock_alerts(connection)
         connection.execute(alerts.insert(), rows)
+
+
+def add_notice(connection: Connection, kind: str, now: float, body: dict[str, Any]) -> None:
+    """An alert that is about no customer."""
+    lock_alerts(connection)
+    row = {"at": now, "kind": kind, "attempts": 0, "body": msgspec.json.encode(body).decode()}
+    connection.execute(alerts.insert(), [row])
+
+
+def lock_alerts(connection: Connection) -> None:
+    """Until the transaction ends, no other one writes alerts."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_INSERT_LOCK)))
 
 
 def wire_alert(row: Any) -> dict[str, Any]:

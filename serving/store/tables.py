@@ -328,7 +328,7 @@ alerts = Table(
     "alerts",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    _customer(),
+    _customer(nullable=True),  # null where it is about no customer
     Column("at", Double, nullable=False),
     Column("kind", String, nullable=False),
     Column("body", Text, nullable=False),
@@ -369,6 +369,7 @@ feedback = Table(
     Index(None, "customer_id"),
     Index(None, "message_seq"),
     Index(None, "reviewer", "item"),
+    Index(None, "at"),
     sqlite_autoincrement=True,
 )
 _HOLDS = text("ended_at IS NULL")
@@ -395,6 +396,15 @@ leases = Table(
     Index(None, "reviewer"),
 )
 """Messages that a reviewer has before them."""
+
+drift_weeks = Table(
+    "drift_weeks",
+    metadata,
+    Column("start", Double, primary_key=True),  # Monday, 00:00 UTC
+    Column("model", String, nullable=False),  # whose verdicts the figures are of
+    Column("figures", Text, nullable=False),  # JSON of serving.drift.WeekFigures
+    Column("made_at", Double, nullable=False),
+)
 
 facts = Table(
     "facts",
