@@ -96,6 +96,7 @@ def customers_rate(archive: Path, output: Path, classifier: Classifier) -> float
         version=classifier.version,
         most_characters=100_000,
         part_rows=ROWS,
+        own_thresholds=None,
     )
     part = work.parts[0]
     score_part(work, part, classifier)

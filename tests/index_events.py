@@ -94,6 +94,7 @@ def incoming(draw: st.DrawFn) -> Incoming:
         asks=draw(st.booleans()),
         displeased=draw(st.booleans()),
         takes_back=not labels & {"abuse", "threat"} and draw(st.booleans()),
+        replies_known=draw(st.booleans()),
         vector=about(draw(st.integers(0, 3))),
         **scores,
     )

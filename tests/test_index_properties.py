@@ -64,12 +64,13 @@ def test_1_events_after_the_instant_change_nothing(history: list[Event], day: in
 def test_2_a_more_hostile_message_never_lowers_it(
     history: list[Event], message: Incoming, label: str, more: float
 ) -> None:
+    """Thanks are left out: nobody owes them a reply, and whoever is left waiting is excused."""
+    message = msgspec.structs.replace(message, thanks=False)
     score = getattr(message, label)
     worse = score + (1 - score) * more
     labels = message.labels | ({label} if worse >= 0.6 else set())
-    kept = {"thanks": not labels, "takes_back": labels.isdisjoint({"abuse", "threat"})}
-    hostile = {name: getattr(message, name) and still for name, still in kept.items()}
-    hostile |= {"labels": labels, label: worse}
+    takes_back = message.takes_back and labels.isdisjoint({"abuse", "threat"})
+    hostile = {"takes_back": takes_back, "labels": labels, label: worse}
     for day in (START, LATER, LATER + 30):
         before = reading([*history, message], day)
         after = reading([*history, msgspec.structs.replace(message, **hostile)], day)

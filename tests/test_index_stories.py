@@ -93,7 +93,7 @@ def test_private_channels_of_ones_own_accord_are_a_sign() -> None:
 def test_a_sign_that_has_just_begun_has_half_its_weight() -> None:
     strengths = [
         sign(found, "informal_channel").strength(found.at, SETTINGS)
-        for found in (reading(served([0, 8, 16, 24][:count], "off_channel")) for count in (2, 3, 4))
+        for found in (reading(served([0.0, 8.0, 16.0, 24.0][:n], "off_channel")) for n in (2, 3, 4))
     ]
     assert strengths == [0.0, 0.5, 1.0]
 
