@@ -51,8 +51,9 @@ release: .venv/.dev ## Export a trained model to model/released/, if it passes t
 retrain: .venv/.dev ## Train the model in use on with your own labelled rows, judge the candidate
 	$(BIN)/brandtox retrain $(DATA)
 
-bench: .venv/.dev ## Speed and memory, as ratios; writes docs/speed.*
+bench: .venv/.dev ## Speed and memory, as ratios; writes docs/speed.* and docs/archives-speed.*
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.archives
 
 docs: .venv/.serve ## Write docs/openapi.json and docs/settings.md from the code
 	$(BIN)/python -m serving.documents
