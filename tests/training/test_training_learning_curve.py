@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss as expected_log_loss
 
 from benchmarks import learning_curve
-from benchmarks.learning_curve import Outcome, Parts, Try
+from benchmarks.held_out_domain import Outcome, Parts, Try, by_situation, cut, divide
+from model.labels import LABELS
 from tests.training import small
 from training.data import Data
 from training.mixture import text_key
@@ -46,24 +47,24 @@ def data() -> Data:
 @given(st.integers(2, 60), st.integers(1, 7), st.integers(0, 5))
 def test_a_smaller_file_is_part_of_a_larger_one(count: int, size: int, seed: int) -> None:
     given_rows = rows(count, "magh", "lost", size)
-    drawn = learning_curve.by_situation(given_rows, seed)
+    drawn = by_situation(given_rows, seed)
     assert sorted(r.text for r in drawn) == sorted(r.text for r in given_rows)
     changes = sum(a.group != b.group for a, b in pairwise(drawn))
     assert changes == len({r.group for r in drawn}) - 1
-    assert learning_curve.by_situation(given_rows[::-1], seed)[0].group == drawn[0].group
+    assert by_situation(given_rows[::-1], seed)[0].group == drawn[0].group
 
 
 @settings(max_examples=25)
 @given(st.integers(1, 60), st.integers(1, 7), st.floats(0.1, 0.9))
 def test_a_cut_goes_between_situations(count: int, size: int, share: float) -> None:
-    first, second = learning_curve.cut(rows(count, "magh", "lost", size), share)
+    first, second = cut(rows(count, "magh", "lost", size), share)
     assert len(first) + len(second) == count
     assert not {r.group for r in first} & {r.group for r in second}
     assert abs(len(first) - share * count) <= size
 
 
 def test_the_domain_is_held_out_and_the_test_split_left_alone() -> None:
-    parts = learning_curve.divide(data(), "dialect", "magh")
+    parts = divide(data(), "dialect", "magh")
     others = (parts.start, parts.calibration, parts.known)
     assert {r.dialect for r in parts.pool + parts.held_out} == {"magh"}
     assert {r.dialect for part in others for r in part} == {"uk"}
@@ -86,14 +87,14 @@ def outcome(parts: Parts, sure: float, seconds: float = 0.0, trained: int = 0) -
     """A reading that is right as surely as is said."""
 
     def said(members: list[Row]) -> np.ndarray[Any, Any]:
-        truth = np.array([[r.labels[n] for n in learning_curve.LABELS] for r in members])
+        truth = np.array([[r.labels[n] for n in LABELS] for r in members])
         return np.where(truth == 1, sure, 1 - sure)
 
     return Outcome(said(parts.held_out), said(parts.known), seconds, trained)
 
 
 def test_the_table_says_which_recipe_is_better() -> None:
-    parts = learning_curve.divide(data(), "dialect", "magh")
+    parts = divide(data(), "dialect", "magh")
     outcomes = {
         Try(): outcome(parts, 0.4),
         Try("full", 50, 0): outcome(parts, 0.6, 60, 35),
