@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -340,7 +341,10 @@ async def test_nobody_holds_a_transaction_while_figures_are_computed(
     get_kept = Kept.get
 
     def spy(self: Kept, compute: Any) -> Any:
-        held.append(services.database.engine.pool.checkedout())
+        end = time.monotonic() + 10
+        while (count := services.database.engine.pool.checkedout()) and time.monotonic() < end:
+            time.sleep(0.01)  # the scorer's own, for a moment
+        held.append(count)
         return get_kept(self, compute)
 
     monkeypatch.setattr(Kept, "get", spy)

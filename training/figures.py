@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
 
 from model.labels import LABELS, SENTIMENTS
-from training.calibrate import column_of
+from training.calibrate import column_of, logit
 from training.evidence import Evidence, Menu, Probabilities, Reading
 from training.metrics import MIN_CLASS
 from training.paired import (
@@ -123,6 +125,33 @@ def log_loss(labels: Labels, scores: Probabilities, names: Sequence[str]) -> Sta
     known = ~np.isnan(truth)
     losses = -np.log(np.where(truth == 1, score, 1 - score))
     return mean_of((losses * known).sum(1), known.sum(1)) if known.any() else None
+
+
+def shifted_log_loss(
+    labels: Labels, scores: Probabilities, names: Sequence[str]
+) -> Statistic | None:
+    """`log_loss` after the shift of each label's logits that makes it least there.
+
+    What another base rate alone would gain is left out: a threshold gains it as well, and labels
+    that are wrong on one side look like one.
+    """
+    columns = [column_of(name) for name in names]
+    shifted = scores.copy()
+    for column in columns:
+        known = ~np.isnan(labels[:, column])
+        shifted[known, column] = _shifted(labels[known, column], scores[known, column])
+    return log_loss(labels, shifted, names)
+
+
+def _shifted(truth: NDArray[np.floating], scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities with their logits shifted so that their mean is the truth's, where both classes
+    occur (there log loss is least).
+    """
+    logits = logit(scores)
+    rate = float(truth.mean()) if len(truth) else 0.0
+    if 0 < rate < 1:
+        logits = logits + brentq(lambda shift: expit(logits + shift).mean() - rate, -40, 40)
+    return np.asarray(expit(logits))
 
 
 def calibration(evidence: Evidence) -> Sample | None:

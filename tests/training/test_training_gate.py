@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from model.labels import LABELS, OUTPUTS, SIGNS, THREAT_KINDS
 from model.manifest import BALANCED
 from tests.training.readings import MENU, Logits, better_on_fresh, changed, copies, vectors_of
+from training.calibrate import logit
 from training.evidence import Evidence, Reading
 from training.gate import CHECKS, IMPROVEMENTS, MIN_ROWS, Gate, Outcome, decide, run_gate
 from training.gate_checks import Rule
@@ -97,6 +99,17 @@ def test_a_copy_that_is_better_on_the_new_data_passes() -> None:
     gate = gate_of(better_on_fresh())
     assert gate.passed
     assert {o.name for o in gate.improvements} == {"new_data_log_loss", "new_data_ranking"}
+
+
+def test_another_base_rate_on_the_new_data_is_nothing_better() -> None:
+    """Where labels are wrong on one side, the candidate learns to say it less often."""
+    evidence = copies()
+    fresh = evidence.candidate.fresh
+    less = replace(evidence.candidate, fresh=expit(logit(fresh) - 1).astype(np.float32))
+    gate = gate_of(replace(evidence, candidate=less))
+    found = {o.name: o.difference for o in gate.better}
+    assert found["new_data_log_loss"] == pytest.approx(0, abs=1e-4)
+    assert not gate.improvements
 
 
 def test_a_model_that_is_better_everywhere_passes() -> None:
