@@ -156,22 +156,12 @@ def read_raw(classifier: Classifier, session: ort.InferenceSession, texts: Seque
 def plain_pipeline(classifier: Classifier) -> Callable[[str], Any]:
     """A `transformers` pipeline over a network of the same shape in float32."""
     import torch
-    from transformers import (
-        BertConfig,
-        BertForSequenceClassification,
-        PreTrainedTokenizerFast,
-        pipeline,
-    )
+    from transformers import BertForSequenceClassification, PreTrainedTokenizerFast, pipeline
+
+    from benchmarks.speed import encoder_config
 
     torch.set_num_threads(usable_cores())
-    config: Any = BertConfig(
-        vocab_size=classifier.tokenizer.get_vocab_size(),
-        hidden_size=384,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        intermediate_size=1536,
-        pad_token_id=1,
-    )
+    config: Any = encoder_config(classifier)
     config.num_labels = len(classifier.manifest.outputs)
     make_tokenizer: Any = PreTrainedTokenizerFast
     network: Any = BertForSequenceClassification(config)

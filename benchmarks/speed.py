@@ -81,7 +81,7 @@ def _classify(texts: list[str]) -> tuple[float, float]:
 def torch_rate(classifier: Classifier, texts: list[str]) -> float:
     """Messages a second of PyTorch float32 on all cores, batches of 32 in input order."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    network = empty_network(_config(classifier), 1).eval()
+    network = empty_network(encoder_config(classifier), 1).eval()
     rows = [w.ids[0] for w in classifier._windows([classifier._prepare(t) for t in texts])]
     with torch.inference_mode():
         network(*pad(rows[:_BATCH]))
@@ -91,7 +91,7 @@ def torch_rate(classifier: Classifier, texts: list[str]) -> float:
     return len(rows) / (time.perf_counter() - began)
 
 
-def _config(classifier: Classifier) -> BertConfig:
+def encoder_config(classifier: Classifier) -> BertConfig:
     return BertConfig(
         vocab_size=classifier.tokenizer.get_vocab_size(),
         hidden_size=384,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ModelError
+from model.files import write_whole
 from model.labels import LABELS, OUTPUTS, SCHEME
 
 RELEASED = Path(__file__).parent / "released"
@@ -60,9 +61,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """A kill leaves the manifest before or this one."""
-        part = folder / f"{MANIFEST}.part"
-        part.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        part.replace(folder / MANIFEST)
+        record = json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        write_whole(folder / MANIFEST, record + "\n")
 
 
 def sha256(path: Path) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ModelError
+from model.files import sync, write_whole
 from model.manifest import RELEASED, load_manifest, read_manifest
 
 ACTIVE = "active.json"
@@ -207,7 +207,7 @@ class Registry:
                 if error.errno != errno.EXDEV:
                     raise
                 self._copy_in(folder, target)
-            _sync(self.folder)
+            sync(self.folder)
         return target
 
     def _copy_in(self, folder: Path, target: Path) -> None:
@@ -244,11 +244,8 @@ class Registry:
             rollback=rollback,
         )
         record = {"promotions": [asdict(one) for one in (*self.promotions(), last)]}
-        part = self.folder / f".{ACTIVE}.part"
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        _sync(part)
-        part.replace(self.folder / ACTIVE)
-        _sync(self.folder)
+        said = json.dumps(record, indent=1, ensure_ascii=False)
+        write_whole(self.folder / ACTIVE, said + "\n")
 
     @contextmanager
     def _changes(self) -> Iterator[None]:
@@ -318,13 +315,4 @@ def _standing(promotions: Sequence[Promotion]) -> Sequence[Promotion]:
 
 def _sync_tree(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        sync(path)

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS
-from model.manifest import BALANCED
-from serving.scoring import Thresholds
+from serving.scoring import Thresholds, balanced
 
 YES_NO = (*LABELS, *SIGNS)
 """Labels that hold or do not."""
@@ -59,7 +58,7 @@ def labels_of(verdict: Mapping[str, Any], thresholds: Thresholds) -> Labels:
     """All labels as the model gives them; those of kinds and signs at its balanced thresholds."""
 
     def holds(name: str, probability: float) -> bool:
-        return probability >= thresholds.get(name, {}).get(BALANCED, 0.5)
+        return probability >= balanced(thresholds, name)
 
     sentiment, kinds = verdict["sentiment"], verdict["threat_kind"]
     threatens = "threat" in verdict["labels"]

@@ -16,13 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from model.manifest import BALANCED
 from serving.corrections import Labels, correct
 from serving.index.events import Incoming, Outgoing, TicketChange
 from serving.index.matters import Matter
 from serving.index.settings import IndexSettings
 from serving.index.state import State
-from serving.scoring import Thresholds
+from serving.scoring import Thresholds, balanced
 from serving.store.feedback import corrections_of
 from serving.store.history import load_events
 from serving.store.states import States
@@ -354,7 +353,7 @@ def _ticket(name: str, ticket: Ticket) -> dict[str, Any]:
 def _refund_demands(
     heard: Heard, corrections: Mapping[int, Labels], thresholds: Thresholds
 ) -> Iterator[dict[str, Any]]:
-    least = thresholds.get("refund_demand", {}).get(BALANCED, 0.5)
+    least = balanced(thresholds, "refund_demand")
     for row in heard.values():
         if row.verdict:
             verdict = correct(json.loads(row.verdict), corrections.get(row.seq, {}))

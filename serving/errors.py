@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
@@ -101,7 +100,6 @@ def _is_busy(error: OperationalError | PoolTimeout) -> bool:
 
 
 _CODES_BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
-Handler = Callable[[Request, Any], Awaitable[JSONResponse]]
 
 
 def add_error_handlers(app: FastAPI) -> None:

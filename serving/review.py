@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.labels import LABELS
-from model.manifest import BALANCED
 from serving.corrections import Labels, labels_of
-from serving.scoring import Thresholds
+from serving.scoring import Thresholds, balanced
 
 STAKES, CONTRADICTION, UNSURE, NOVEL = "high_stakes", "contradiction", "unsure", "new_language"
 SECOND_READING = "second_reading"
@@ -87,7 +86,7 @@ def unsure(candidates: Iterable[Candidate], thresholds: Thresholds) -> Iterator[
 
 def _doubt(probability: float, label: str, thresholds: Thresholds) -> float:
     """1 at the threshold, 0 at no and at yes."""
-    threshold = thresholds.get(label, {}).get(BALANCED, 0.5)
+    threshold = balanced(thresholds, label)
     yes, no = probability / max(threshold, 1e-9), (1 - probability) / max(1 - threshold, 1e-9)
     return max(0.0, min(1.0, yes, no))
 

@@ -18,12 +18,17 @@ _THANKFUL = 0.6
 _INSULTS = {"abuse", "threat"}
 
 
+def balanced(thresholds: Thresholds, output: str) -> float:
+    """The threshold at which an output holds; one half where the model names none."""
+    return thresholds.get(output, {}).get(BALANCED, 0.5)
+
+
 def verdict_row(seq: int, text: str, verdict: Verdict, thresholds: Thresholds) -> dict[str, Any]:
     """A row of the table `verdicts` for the message with number `seq`."""
     prepared = prepare(text).text
 
     def shows(sign: str) -> bool:
-        return verdict.signs[sign] >= thresholds.get(sign, {}).get(BALANCED, 0.5)
+        return verdict.signs[sign] >= balanced(thresholds, sign)
 
     return {
         "seq": seq,

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from model import Classifier, ModelError
+from model.files import write_whole
 from model.labels import LABELS
 from serving.exchange import ExchangeError, Word, read_csv, read_jsonl
 from serving.live import with_active_model
@@ -131,10 +132,8 @@ def _record(
 
 
 def _write(output: Path, record: dict[str, Any]) -> None:
-    part = output.with_name(f"{output.name}.part")
     try:
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        part.replace(output)
+        write_whole(output, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error}") from error
 

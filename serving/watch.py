@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from model.labels import LABELS
-from model.manifest import BALANCED
 from serving.index.settings import DAY
-from serving.scoring import Thresholds
+from serving.scoring import Thresholds, balanced
 from serving.store.database import Database
 from serving.store.drift import CountUnknown, WeekReader, keep, weeks_to_make
 
@@ -75,5 +74,5 @@ class DriftWatch:
             week = reader.finish(connection, self._count_unknown)
         if week is not None:
             menu = self._thresholds_of(week.model)
-            week.figures.thresholds = {n: menu.get(n, {}).get(BALANCED, 0.5) for n in LABELS}
+            week.figures.thresholds = {n: balanced(menu, n) for n in LABELS}
             keep(self._database, week, self._clock())

@@ -17,6 +17,7 @@ from serving.archives.helpdesk import (
     as_tags,
     as_text,
     as_time,
+    begins_json,
     broken_row,
     message_row,
 )
@@ -42,8 +43,7 @@ _CHANNELS = {
 
 def looks_like(head: str) -> bool:
     """Whether a text is JSON with Chatwoot's messages."""
-    is_json = head.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    return is_json and bool(_MESSAGE.search(head) and _DESK.search(head))
+    return begins_json(head) and bool(_MESSAGE.search(head) and _DESK.search(head))
 
 
 class ChatwootArchive(HelpDeskArchive):

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from serving.archives.figures import Figures
 from serving.archives.ranking import Ranking
 from serving.index.reading import DRAINING, HURT, INFLAMED
 from serving.index.settings import IndexSettings
 from serving.index.words import Language
+from serving.templating import texts
 
 _FEW_MESSAGES = 300
 _SOME_OTHER_LANGUAGE = 0.02
@@ -23,15 +22,6 @@ _SOME_ARABIZI = 0.05
 _RARE_SEPARATION = 0.01
 _ENOUGH_CUSTOMERS = 100
 """Of so many customers, a share above that of candidates for a separation points at the company."""
-
-# Plain text, not HTML: whoever shows it escapes it (the report does).
-_texts = Environment(
-    loader=PackageLoader("serving", "templates"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=False,
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +73,7 @@ def sentence(finding: Finding, language: Language) -> str:
     Raises:
         ValueError: the fact is unknown.
     """
-    template = _texts.get_template(f"findings.{language}.txt")
+    template = texts.get_template(f"findings.{language}.txt")
     text = template.render(finding.figures, fact=finding.fact, percent=percent).strip()
     if not text:
         raise ValueError(f"no sentence for {finding}")

@@ -14,11 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model.labels import LABELS, SENTIMENTS, SIGNS
-from model.manifest import BALANCED
 from serving.archives.chunks import Scored
 from serving.archives.figures import Failure, Figures, Group, Quote, beginning
 from serving.archives.row import Message
-from serving.scoring import Thresholds
+from serving.scoring import Thresholds, balanced
 
 OTHERS = "…"
 """Channels, and kinds of errors, after the first fifty."""
@@ -59,7 +58,7 @@ class _Gathering:
 
     def __init__(self, thresholds: Thresholds, evidence: Collection[tuple[str, str]]) -> None:
         self.figures = Figures()
-        self._limits = {sign: thresholds.get(sign, {}).get(BALANCED, 0.5) for sign in SIGNS}
+        self._limits = {sign: balanced(thresholds, sign) for sign in SIGNS}
         self._wanted = evidence
         self._failures: dict[str, list[int]] = {}
         self._strongest = {label: _Strongest() for label in LABELS}

@@ -110,6 +110,10 @@ class HelpDeskArchive(ABC):
             return False
 
 
+def begins_json(head: str) -> bool:
+    return head.lstrip("\ufeff \t\r\n").startswith(("{", "["))
+
+
 def message_row(fields: dict[str, Any], *, silent: bool = False) -> Row:
     """A row with all the columns."""
     return Row(dict.fromkeys(COLUMNS) | fields, silent=silent)

@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.files import sync
 from serving.archives.row import ArchiveError
 
 _MOST_NAMES = 5
@@ -139,7 +140,7 @@ class Job:
         nothing.
         """
         self._about.unlink(missing_ok=True)
-        _sync(self.folder)
+        sync(self.folder)
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -169,17 +170,9 @@ def _part(path: Path) -> Path:
 
 def _write_part(path: Path, write: Write) -> None:
     write(part := _part(path))
-    _sync(part)
+    sync(part)
 
 
 def _place(path: Path) -> None:
     _part(path).replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    sync(path.parent)

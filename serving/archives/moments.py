@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 DMY, MDY, YMD = "dmy", "mdy", "ymd"
-ORDERS = (DMY, MDY, YMD)
 
 _DIGITS = {ord(d): str(n % 10) for n, d in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _SIGNS = str.maketrans({"،": ",", "٫": ".", "−": "-", "‐": "-", "–": "-", "٬": None, "ـ": None})

@@ -22,8 +22,6 @@ from serving.archives.encodings import bytes_as_text
 from serving.archives.parquet import python_values
 from serving.archives.understood import UNDERSTOOD, understood
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
-
 _WITH_SEVERAL = {"source_file", "understood_text"}
 """With one archive the first says nothing, and the second would only repeat a column."""
 

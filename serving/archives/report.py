@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from model.manifest import Manifest
 from serving.archives.figures import Figures, Group, Period, Quote, Span
 from serving.archives.findings import cautions, next_steps, percent, sentence
@@ -18,21 +16,13 @@ from serving.archives.ranking import Customer, Ranking
 from serving.index import words
 from serving.index.settings import IndexSettings
 from serving.index.words import Language
+from serving.templating import pages
 
 _MOST_INPUTS = 12
 _FEW = 20
 """Messages below which a share says little."""
 
 _SCALES = (0.1, 0.2, 0.3, 0.5, 1.0)
-
-# What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.
-_pages = Environment(
-    loader=PackageLoader("serving", "templates"),
-    undefined=StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ def render(report: Report, language: Language, masked: bool) -> str:
     """The page; `masked` hides texts, customers, files, other names and values of the archive."""
     figures = report.figures
     span, periods = figures.periods()
-    return _pages.get_template("report.html").render(
+    return pages.get_template("report.html").render(
         report=report,
         figures=figures,
         ranking=report.ranking,

@@ -54,7 +54,7 @@ class Wanted:
     """What a run writes.
 
     Attributes:
-        output: with a suffix of `output.SUFFIXES`; the customers' file has the same.
+        output: ends with .parquet, .csv or .jsonl; the customers' file has the same.
         scores: the file of verdicts.
         overwrite: an output that is there may be replaced.
         restart: what an unfinished run has done is given up.

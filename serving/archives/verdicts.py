@@ -45,7 +45,6 @@ class Verdicts:
     """
 
     def __init__(self, path: Path, model: str) -> None:
-        self._path = path
         self._model = model
         try:
             self._connection = sqlite3.connect(path, timeout=0)

@@ -19,6 +19,7 @@ from serving.archives.helpdesk import (
     as_tags,
     as_text,
     as_time,
+    begins_json,
     broken_row,
     message_row,
 )
@@ -34,8 +35,7 @@ _SYSTEM_AUTHOR = "-1"
 
 def looks_like(head: str) -> bool:
     """Whether a text is JSON with Zendesk's tickets."""
-    is_json = head.lstrip("\ufeff \t\r\n").startswith(("{", "["))
-    return is_json and all(mark.search(head) for mark in (_REQUESTER, _TEXTS, _TICKET))
+    return begins_json(head) and all(mark.search(head) for mark in (_REQUESTER, _TEXTS, _TICKET))
 
 
 class ZendeskArchive(HelpDeskArchive):

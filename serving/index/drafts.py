@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from serving.index import words
 from serving.index.ladder import NONE, Reason, Suggestion
 from serving.index.reading import Reading
 from serving.index.words import LANGUAGES
+from serving.templating import texts
 
 _FELT = 1.0
 """Points of pain from which a fault is named: an older one is forgotten."""
@@ -23,15 +22,6 @@ _MOST_COUNTED = 10
 """Lists of evidence are bounded, the shortest at so many: from here on a count is "or more"."""
 
 _PRICE_FACTORS = (3, 4)
-
-# Plain text, not HTML: whoever shows it escapes it (the dossier does).
-_texts = Environment(
-    loader=PackageLoader("serving", "templates"),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=False,
-)
 
 
 @dataclass(frozen=True)
@@ -103,7 +93,7 @@ def _render(kind: str, language: str, **values: Any) -> str:
             return str(len(evidence))
         return f"{_MOST_COUNTED} أو أكثر" if language == "ar" else f"{_MOST_COUNTED} or more"
 
-    text = _texts.get_template(f"{kind}.{language}.txt").render(
+    text = texts.get_template(f"{kind}.{language}.txt").render(
         values,
         count=count,
         date=lambda at: words.date(at, language),

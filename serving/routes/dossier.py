@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from serving.access import allow
 from serving.dossier import gather
@@ -19,16 +18,9 @@ from serving.routes.answers import json_answer, leave_trace
 from serving.routes.bodies import Id
 from serving.routes.customers import describe, read_instant
 from serving.services import services_of
+from serving.templating import pages
 from serving.times import wire_time
 
-# What customers wrote is hostile input: everything is escaped, and the page may load and run nothing.
-_pages = Environment(
-    loader=PackageLoader("serving", "templates"),
-    undefined=StrictUndefined,
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'self'",
@@ -81,7 +73,7 @@ def get_dossier(
 
 def render(dossier: dict[str, Any], language: Language) -> str:
     """The dossier as one page that needs nothing from elsewhere."""
-    return _pages.get_template("dossier.html").render(
+    return pages.get_template("dossier.html").render(
         dossier,
         arabic=language == "ar",
         say=lambda english, arabic: arabic if language == "ar" else english,

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from model.manifest import BALANCED
 from serving.access import allow
 from serving.index.settings import DAY
 from serving.routes.answers import leave_trace
 from serving.routes.bodies import MOST_AMOUNT
 from serving.routes.customers import QUERY_ERRORS, Language
+from serving.scoring import balanced
 from serving.services import Services, services_of
 from serving.store import lost, portfolio
 from serving.times import maybe_wire_time, wire_time
@@ -77,7 +77,7 @@ def get_lost(
     """
     services = services_of(request)
     now = services.clock()
-    leaving = services.thresholds.get("leaving", {}).get(BALANCED, 0.5)
+    leaving = balanced(services.thresholds, "leaving")
     with services.database.read() as connection:
         found = lost.departures(connection, now - days * DAY, now)
         endings = [

@@ -306,11 +306,3 @@ def forget_texts(connection: Connection, before: float) -> int:
     """Delete words on texts that are no stored message's, said before an instant; how many."""
     old = delete(feedback).where(feedback.c.message_seq.is_(None), feedback.c.at < before)
     return connection.execute(old).rowcount
-
-
-def said_by(connection: Connection, reviewer: str, seqs: Sequence[int]) -> set[int]:
-    """Those of the messages on which a reviewer has a word."""
-    query = select(feedback.c.message_seq).where(
-        HOLDS, feedback.c.reviewer == reviewer, feedback.c.message_seq.in_(seqs)
-    )
-    return {seq for seq in connection.scalars(query) if seq is not None}
