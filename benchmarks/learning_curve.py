@@ -1,9 +1,9 @@
 """What 50, 200 and 1,000 labelled rows of a new domain give: full fine-tune against head-only.
 
-    python -m benchmarks.learning_curve [--domain dialect=magh] [--run FOLDER]
+    python -m benchmarks.learning_curve [--domain language=arabizi] [--run FOLDER]
 
-writes docs/learning-curve.json and docs/learning-curve.md. The domain is held out: a starting model is
-trained on the rest of datasets/ from the bundled base, and then trained on with files of the domain's rows
+writes the domain's part of docs/learning-curve.json and docs/learning-curve.md. It is held out: a starting
+model is trained on the rest of datasets/ from the bundled base, and then trained on with files of the domain's rows
 as `brandtox retrain` does (`benchmarks/held_out_domain.py`). No corpora are read, and no row of the test
 split. A stopped run goes on where it was; a try that is done is kept in the folder.
 """
@@ -40,6 +40,7 @@ from training.rows import Row, clusters_of, label_matrix
 
 _SIZES = {50: 3, 200: 3, 1_000: 1}
 """Rows of a file, and how many files of so many rows are drawn."""
+_FIELDS = ("language", "dialect", "industry")
 _DOCUMENT, _RESULT = Path("docs/learning-curve.md"), Path("docs/learning-curve.json")
 Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -83,11 +84,11 @@ def difference(
     rows: list[Row], ours: Sequence[Probabilities], others: Sequence[Probabilities]
 ) -> Estimate | None:
     """Log loss of ours less that of the others, on the same resamples; below 0 ours are better."""
-    truth, half = label_matrix(rows)[:, : len(LABELS)], len(ours)
+    truth, count = label_matrix(rows)[:, : len(LABELS)], len(ours)
 
     def less(truth: NDArray[Any], *both: NDArray[Any]) -> float:
         mean = over_draws(log_loss)
-        return mean(truth, *both[:half]) - mean(truth, *both[half:])
+        return mean(truth, *both[:count]) - mean(truth, *both[count:])
 
     return bootstrap(less, truth, *ours, *others, clusters=clusters_of(rows))
 
@@ -95,7 +96,7 @@ def difference(
 def measure(parts: Parts, outcomes: dict[Try, Outcome]) -> dict[str, Any]:
     """Figures of every size and recipe that has an outcome, and full less head for every size."""
     curve = [
-        _point(parts, [outcomes[which] for which in members], *key)
+        _point(parts, [outcomes[which] for which in members], outcomes[Try()], *key)
         for key, members in _by_size(outcomes).items()
     ]
     return {
@@ -112,9 +113,19 @@ def _by_size(outcomes: Iterable[Try]) -> dict[tuple[int, str], list[Try]]:
     return grouped
 
 
-def _point(parts: Parts, outcomes: list[Outcome], size: int, recipe: str) -> dict[str, Any]:
+def _point(
+    parts: Parts, outcomes: list[Outcome], start: Outcome, size: int, recipe: str
+) -> dict[str, Any]:
     def written(estimates: dict[str, Estimate | None]) -> dict[str, Any]:
         return {name: e.as_dict() if e else None for name, e in estimates.items()}
+
+    less = {
+        name: difference(rows, [getattr(o, part) for o in outcomes], [getattr(start, part)])
+        for name, part, rows in (
+            ("domain", "held_out", parts.held_out),
+            ("known", "known", parts.known),
+        )
+    }
 
     return {
         "size": size,
@@ -124,6 +135,7 @@ def _point(parts: Parts, outcomes: list[Outcome], size: int, recipe: str) -> dic
         "seconds": round(float(np.mean([o.seconds for o in outcomes]))),
         "domain": written(figures(parts.held_out, [o.held_out for o in outcomes])),
         "known": written(figures(parts.known, [o.known for o in outcomes])),
+        "less_than_start": written(less),
     }
 
 
@@ -153,38 +165,46 @@ def _full_less_head(parts: Parts, outcomes: dict[Try, Outcome]) -> list[dict[str
     return found
 
 
-def to_markdown(result: dict[str, Any]) -> str:
-    rows = result["rows"]
+def to_markdown(results: dict[str, dict[str, Any]]) -> str:
+    """The page; results by domain."""
     lines = [
         "# Learning curve of a new domain",
         "",
-        f"Domain `{result['domain']}`, held out of the starting model, which is trained from the bundled"
-        f" base on {rows['start']:,} rows of the rest of `datasets/` ({result['epochs']} epochs of the"
-        " messages stage: a weaker model than the released one). Each file of rows is split and trained on"
-        f" as by `brandtox retrain`, and judged on {rows['held_out']:,} held-out rows of the domain. Known:"
-        f" {rows['known']:,} dev rows of the other domains; calibration is fit on {rows['calibration']:,}"
-        " more of them. Networks in float32, without export. Intervals: 95 %, bootstrap over situations;"
-        " where several files were drawn, of their mean. Log loss: mean of the three labels, in nats."
-        " Seconds: processor time of training. Written by `python -m benchmarks.learning_curve`; do not"
-        " edit.",
+        "A domain is held out of a starting model, which is trained from the bundled base on the rest of"
+        f" `datasets/` ({EPOCHS} epochs of the messages stage: a weaker model than the released one). Files"
+        " of its rows are then split and trained on as by `brandtox retrain`, and judged on held-out rows of"
+        " the domain. Networks in float32, without export. Intervals: 95 %, bootstrap over situations; where"
+        " several files were drawn, of their mean. Log loss: mean of the three labels, in nats. Seconds:"
+        " processor time of training. Written by `python -m benchmarks.learning_curve`; do not edit.",
+        "",
+    ]
+    for domain, result in results.items():
+        lines += _section(domain, result)
+    return "\n".join(lines)
+
+
+def _section(domain: str, result: dict[str, Any]) -> list[str]:
+    rows = result["rows"]
+    return [
+        f"## {domain}",
+        "",
+        f"{rows['start']:,} rows trained the starting model, {rows['held_out']:,} rows of the domain judge."
+        f" Known: {rows['known']:,} dev rows of the other domains; calibration is fit on"
+        f" {rows['calibration']:,} more of them.",
         "",
         *advice(result),
         "",
         *table(
             ("rows of the file", "of them train", "recipe", "files", "abuse", "threat", "accusation",
-             "log loss", "known: log loss", "seconds"),
+             "log loss", "less than with 0 rows", "seconds"),
             map(_line, result["curve"]),
         ),
         "",
-        "AUROC of the three labels, and log loss, on the domain; last, what is forgotten. On the known rows"
-        " AUROC is:",
+        "AUROC of the three labels, and log loss, on the domain. What is forgotten, on the known rows:",
         "",
         *table(
-            ("rows of the file", "recipe", *LABELS),
-            (
-                (f"{p['size']:,}", p["recipe"] or "–", *(_cell(p["known"][n]) for n in LABELS))
-                for p in result["curve"]
-            ),
+            ("rows of the file", "recipe", *LABELS, "log loss", "less than with 0 rows"),
+            map(_known_line, result["curve"]),
         ),
         "",
         "Log loss of full less that of head, on the same rows and draws (below 0: full is better):",
@@ -198,7 +218,6 @@ def to_markdown(result: dict[str, Any]) -> str:
         ),
         "",
     ]  # fmt: skip
-    return "\n".join(lines)
 
 
 def _line(point: dict[str, Any]) -> tuple[str, ...]:
@@ -209,9 +228,22 @@ def _line(point: dict[str, Any]) -> tuple[str, ...]:
         point["recipe"] or "–",
         str(point["draws"]),
         *(_cell(domain[name]) for name in (*LABELS, "log_loss")),
-        _cell(point["known"]["log_loss"]),
+        _less(point, "domain"),
         str(point["seconds"]) if point["recipe"] else "–",
     )
+
+
+def _known_line(point: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{point['size']:,}",
+        point["recipe"] or "–",
+        *(_cell(point["known"][name]) for name in (*LABELS, "log_loss")),
+        _less(point, "known"),
+    )
+
+
+def _less(point: dict[str, Any], part: str) -> str:
+    return _cell(point["less_than_start"][part], "+") if point["recipe"] else "–"
 
 
 def _cell(estimate: dict[str, float] | None, sign: str = "") -> str:
@@ -252,16 +284,16 @@ def better(full_less_head: dict[str, float]) -> str:
 
 def _domain(_: click.Context, __: click.Parameter, text: str) -> tuple[str, str]:
     field, equals, value = text.partition("=")
-    if field not in ("dialect", "industry") or not (equals and value):
-        raise click.BadParameter("give dialect=NAME or industry=NAME, such as dialect=magh")
+    if field not in _FIELDS or not (equals and value):
+        raise click.BadParameter(f"give FIELD=VALUE, where FIELD is one of {', '.join(_FIELDS)}")
     return field, value
 
 
 @click.command()
-@click.option("--domain", default="dialect=magh", show_default=True, callback=_domain)
+@click.option("--domain", default="language=arabizi", show_default=True, callback=_domain)
 @click.option(
     "--run", "folder", type=click.Path(path_type=Path), default=Path("runs/learning-curve"),
-    show_default=True, help="Folder of the starting model and of the tries; made for one domain.",
+    show_default=True, help="Folder of the starting models and of the tries, one for each domain.",
 )  # fmt: skip
 @click.option(
     "--datasets", type=click.Path(path_type=Path, exists=True), default=DATASETS,
@@ -270,10 +302,11 @@ def _domain(_: click.Context, __: click.Parameter, text: str) -> tuple[str, str]
 @click.option("--report-only", is_flag=True, help="Train nothing: the tables of what is there.")
 def main(domain: tuple[str, str], folder: Path, datasets: Path, report_only: bool) -> None:
     """Write docs/learning-curve.json and docs/learning-curve.md."""
+    name, folder = "=".join(domain), folder / "-".join(domain)
     parts = divide(load_data(None, datasets), *domain)
     if len(parts.pool) < max(_SIZES):
         raise click.ClickException(
-            f"{'='.join(domain)} has {len(parts.pool)} rows to draw files from, {max(_SIZES):,} are"
+            f"{name} has {len(parts.pool)} rows to draw files from, {max(_SIZES):,} are"
             " needed: take a larger domain"
         )
     try:
@@ -285,10 +318,11 @@ def main(domain: tuple[str, str], folder: Path, datasets: Path, report_only: boo
         for which in tries()
         if not report_only or (folder / f"{which.name}.npz").exists()
     }
-    result = {"domain": "=".join(domain), "epochs": EPOCHS} | measure(parts, outcomes)
-    _RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    _DOCUMENT.write_text(to_markdown(result), encoding="utf-8")
-    click.echo(to_markdown(result))
+    known = json.loads(_RESULT.read_text(encoding="utf-8")) if _RESULT.exists() else {}
+    results = known | {name: measure(parts, outcomes)}
+    _RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    _DOCUMENT.write_text(to_markdown(results), encoding="utf-8")
+    click.echo(to_markdown(results))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,12 @@ class Verdict:
     model: str
     vector: NDArray[np.float32] = field(compare=False, repr=False)
 
+    @property
+    def likeliest_threat(self) -> str | None:
+        """The kind of threat that is likeliest; None of a message that is not labelled a threat."""
+        kinds = self.threat_kind
+        return max(kinds, key=kinds.__getitem__) if "threat" in self.labels else None
+
     def as_dict(self) -> dict[str, Any]:
         """The verdict as it goes over the wire (probabilities rounded to 4 digits, no vector)."""
         return {

@@ -39,6 +39,7 @@ SCORES = pa.schema(
     [
         *((name, pa.float64()) for name in (*LABELS, *SENTIMENTS)),
         ("labels", pa.list_(pa.string())),
+        ("threat_kind", pa.string()),
         *((name, pa.float64()) for name in SIGNS),
         ("language", pa.string()),
         ("needs_review", pa.bool_()),
@@ -178,6 +179,7 @@ def _scores(verdict: Verdict) -> dict[str, Any]:
         **verdict.sentiment,
         **verdict.signs,
         "labels": list(verdict.labels),
+        "threat_kind": verdict.likeliest_threat,
         "language": verdict.language,
         "needs_review": verdict.needs_review,
         "truncated": verdict.truncated,

@@ -31,8 +31,7 @@ COLUMNS: dict[str, type] = {
 """Columns of the customers file, in order, with their types (the lists are of strings). `customer_id` is
 as the archive first writes it, `understood_customer` the one way to write it, `name` the last that is
 known. Labels are numbers of messages that have them, `pain_reasons` what the company did, the worst first,
-`evidence` the ids of those that weigh most; what the
-archive does not allow to know is None."""
+`evidence` the ids of those that weigh most; what the archive does not allow to know is None."""
 
 _EVIDENCE = 5
 _FELT = 1.0

@@ -83,11 +83,12 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True)
 class Quote:
-    """A message to show; `row` is its number in the output, from 1."""
+    """A message to show; `row` is its number in the output, from 1. `threat_kind` is of a threat alone."""
 
     row: int
     text: str
     labels: tuple[str, ...]
+    threat_kind: str | None
     at: float | None
     channel: str
     customer: str | None

@@ -135,7 +135,8 @@ class _Gathering:
         if not labels and not wanted:
             return
         text = message.text[:_EXCERPT] + "…" * (len(message.text) > _EXCERPT)
-        quote = Quote(number, text, labels, message.at, message.channel, message.customer)
+        kind = result["threat_kind"]
+        quote = Quote(number, text, labels, kind, message.at, message.channel, message.customer)
         if wanted:
             self.figures.evidence.setdefault(key, quote)
         for label in labels:

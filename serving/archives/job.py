@@ -83,12 +83,13 @@ class Job:
             f"another `brandtox score` is writing {self.output}: wait for it, or give another --output"
         )
 
-    def begin(self, overwrite: bool, restart: bool) -> None:
+    def begin(self, overwrite: bool, restart: bool, finished: Identity | None = None) -> None:
         """Go on with the job, or begin it.
 
         Args:
             overwrite: an output that is there may be replaced, at the end.
             restart: what was done of this or another job is given up.
+            finished: the job that has made the output, if that is known.
 
         Raises:
             ArchiveError: the work folder holds another job, or a file to write is there.
@@ -97,8 +98,10 @@ class Job:
         if begun is None or restart:
             there = [path for path in (self.output, *self._others) if path.exists()]
             if there and not overwrite:
+                changed = different(finished, self.identity) if finished else ""
+                by = f", made from other input or settings ({changed})" if changed else ""
                 raise ArchiveError(
-                    f"{there[0]} exists: give another name, or --overwrite (texts that are scored"
+                    f"{there[0]} exists{by}: give another name, or --overwrite (texts that are scored"
                     " already are not scored again)"
                 )
             self.give_up()

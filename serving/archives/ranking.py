@@ -14,9 +14,6 @@ from serving.index.signs import SIGNS
 MOST_SHOWN = 10
 """Customers in a list."""
 
-MOST_EVIDENCE = 3
-"""Messages shown of a customer."""
-
 
 @dataclass(frozen=True)
 class Customer:
@@ -31,7 +28,7 @@ class Customer:
         pain: service pain, 0 to 100.
         pain_reasons: what caused it, the worst first.
         signs: the early signs that stand.
-        evidence: ids of the messages that weigh most, at most three.
+        evidence: ids of the messages that weigh most, the heaviest first.
     """
 
     line: int
@@ -119,7 +116,7 @@ def _customer(number: int, line: Mapping[str, Any]) -> Customer:
         signs=tuple(sign for sign in SIGNS if line[sign]),
         prepare_separation=bool(line["prepare_separation"]),
         step=line["step"],
-        evidence=tuple(line["evidence"])[:MOST_EVIDENCE],
+        evidence=tuple(line["evidence"]),
     )
 
 

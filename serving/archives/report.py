@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from model.manifest import Manifest
+from serving.archives.failures import in_arabic
 from serving.archives.figures import Figures, Group, Period, Quote, Span
 from serving.archives.findings import cautions, next_steps, percent, sentence
 from serving.archives.gathering import OTHERS
@@ -23,6 +24,9 @@ _FEW = 20
 """Messages below which a share says little."""
 
 _SCALES = (0.1, 0.2, 0.3, 0.5, 1.0)
+
+_MOST_EVIDENCE = 3
+"""Messages shown of a customer."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,14 @@ def render(report: Report, language: Language, masked: bool) -> str:
 
 
 def evidence_of(customer: Customer, figures: Figures) -> list[Quote]:
-    """A customer's messages, each text once: threats first, then as they weigh."""
+    """A customer's messages to show, each text once: threats first, then as they weigh."""
     keys = ((customer.id, identity) for identity in customer.evidence)
     found = [figures.evidence[key] for key in keys if key in figures.evidence]
     each: dict[str, Quote] = {}
     for quote in found:
         each.setdefault(quote.text, quote)
-    return sorted(each.values(), key=lambda quote: "threat" not in quote.labels)
+    threats_first = sorted(each.values(), key=lambda quote: "threat" not in quote.labels)
+    return threats_first[:_MOST_EVIDENCE]
 
 
 class Bar(NamedTuple):
@@ -177,6 +182,9 @@ class _Show:
             return displayed(name)
         word = "قناة" if self._language == "ar" else "channel"
         return f"{word} {self._unknown[name]}" if name in self._unknown else OTHERS
+
+    def failure(self, kind: str) -> str:
+        return displayed(in_arabic(kind) if self._language == "ar" else kind)
 
     def name_of(self, word: str) -> str:
         return words.name_of(word, self._language)

@@ -138,9 +138,10 @@ class Run:
         files = [path.resolve() for path in self._wanted.files]
         return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in files if p.exists()]
 
-    def begin(self) -> None:
+    def begin(self, verdicts: Verdicts) -> None:
         """Begin the job, or go on with it; see `Job.begin`."""
-        self.job.begin(self._wanted.overwrite, self._wanted.restart)
+        record = verdicts.finished(self._name) or {}
+        self.job.begin(self._wanted.overwrite, self._wanted.restart, record.get("job"))
 
     def score(self, model: Model, verdicts: Verdicts, progress: Progress) -> None:
         """Score the chunks that are not done.

@@ -95,7 +95,7 @@ def _run(
             return failed
         if wanted.into_store:
             _open_store(settings).close()  # what is wrong with it should be told before, not after
-        run.begin()
+        run.begin(verdicts)
         classifier = load_classifier(settings.model, settings.threads, settings.thresholds)
         with (
             Progress(None if told["quiet"] else sys.stderr) as progress,

@@ -21,6 +21,7 @@ def said(text: str, *labels: str, score: float = 0.9, **about: Any) -> Scored:
     scores: dict[str, Any] = {label: score if label in labels else 0.1 for label in LABELS}
     scores |= dict(zip(SENTIMENTS, (0.8, 0.1, 0.1) if labels else (0.1, 0.8, 0.1), strict=True))
     scores |= dict.fromkeys(SIGNS, 0.0) | {"labels": list(labels), "language": "en"}
+    scores["threat_kind"] = None
     scores |= {"needs_review": False, "truncated": False, "model": "9.9.9"}
     scores |= {name: about.pop(name) for name in list(about) if name in scores}
     return Scored("a.csv", Message(text, **about), scores, None)

@@ -140,6 +140,17 @@ def test_a_threat_comes_first_and_no_text_twice() -> None:
     assert card.index("I know where you live") < card.index("you idiots")
 
 
+def test_a_threat_that_weighs_least_is_shown() -> None:
+    rows = [
+        said(f"fools {n}", "abuse", customer="c", id=f"m{n}", at=NOON) for n in range(1, 5)
+    ] + [said("I come to you", "threat", threat_kind="physical", customer="c", id="m5", at=NOON)]
+    report = report_of(rows, [line("c", 80, "draining", evidence=["m1", "m2", "m3", "m4", "m5"])])
+    (card,) = cards(render(report, "en", False)).values()
+    assert "threat: of violence" in card
+    assert "fools 2" in card
+    assert "fools 3" not in card
+
+
 def test_of_a_hurt_customer_a_threat_is_named_and_what_we_did() -> None:
     rows = [said("answer or I come to you", "threat", customer="c", id="m1", at=NOON)]
     lines = [line("c", 11, "hurt", evidence=["m1"], pain_reasons=["late_replies"])]

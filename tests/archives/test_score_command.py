@@ -113,6 +113,7 @@ def test_every_row_comes_out_in_order_with_its_scores(
     for row, verdict in zip(scored, classifier.score([r["text"] for r in scored]), strict=True):
         assert float(row["abuse"]) == pytest.approx(verdict.scores["abuse"], abs=0.005)
         assert row["labels"] == "|".join(verdict.labels)
+        assert row["threat_kind"] == (verdict.likeliest_threat or "")
         assert (row["language"], row["model"]) == (verdict.language, "tiny-1")
     assert "120 rows" in result.stderr
     assert "2 with an error" in result.stderr
@@ -302,7 +303,9 @@ def test_an_output_that_is_there_is_kept_without_overwrite(
     before = output.read_bytes()
     write_csv(told("hello", "z", "late"))
     texts_read.clear()
-    assert "out.csv exists: give another name, or --overwrite" in refuse(source, "-o", output)
+    said = refuse(source, "-o", output)
+    assert f"out.csv exists, made from other input or settings (input {source})" in said
+    assert "give another name, or --overwrite" in said
     assert output.read_bytes() == before
     assert not output.with_name("out.csv.work").exists()
     succeed(source, "-o", output, "--overwrite")
@@ -316,7 +319,7 @@ def test_an_output_that_was_changed_is_not_the_finished_one(write_csv: WriteCsv)
     succeed(source, "-o", output)
     whole = output.read_bytes()
     output.write_bytes(whole + b"a note\r\n")
-    assert "exists" in refuse(source, "-o", output)
+    assert "out.csv exists: give another name" in refuse(source, "-o", output)
     succeed(source, "-o", output, "--overwrite")
     assert output.read_bytes() == whole
 

@@ -111,10 +111,11 @@ def test_the_table_says_which_recipe_is_better() -> None:
     assert points[200, "full"]["draws"] == 2
     assert points[0, ""]["domain"]["abuse"]["value"] == 0
     assert points[200, "full"]["domain"]["log_loss"]["value"] == pytest.approx(0.1054)
-    text = learning_curve.to_markdown({"domain": "dialect=magh", "epochs": 2, **result})
+    text = learning_curve.to_markdown({"dialect=magh": result})
     assert "with 50 rows head is clearly better; with 200 rows full is clearly better" in text
     assert "`full`: log loss 0.916 becomes 0.105 in 2.0 minutes of training" in text
     assert "| 200 | 100 | full | 2 | 1.000 (1.000 to 1.000) |" in text
+    assert "-0.811 (-0.811 to -0.811) | 120 |" in text
 
 
 def test_no_interval_beyond_zero_is_no_choice() -> None:
