@@ -1,7 +1,7 @@
 """A domain held out: a starting model that never saw it, and files of its rows to train on with.
 
-The starting model is trained from the bundled base on the rest of datasets/, two epochs of the messages
-stage. Networks are compared in float32, with their lexical part, without export.
+The starting model is trained from the bundled base on the rest of the written rows, two epochs of the
+messages stage. Networks are compared in float32, with their lexical part, without export.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.rows import Row
 from training.run import Run
 
 EPOCHS = 2
-_HELD_OUT = 0.3
+_HELD_OUT, _MOST_HELD_OUT = 0.3, 1_500
 _MAX_TOKENS = 256
 Probabilities = NDArray[np.float64]
 
@@ -81,16 +81,23 @@ class Outcome(NamedTuple):
 
 
 def divide(data: Data, field: str, value: str) -> Parts:
-    """The rows by domain. No situation and no text is in two parts; the test split is left alone."""
+    """The written rows, and those of the domain, which may be of a corpus. No situation and no text is in
+    two parts; the test split is left alone.
+    """
 
     def of_domain(rows: list[Row]) -> list[Row]:
-        return [row for row in rows if getattr(row, field) == value]
+        labelled = (row for row in rows if row.labels.keys() >= set(LABELS))
+        return [row for row in labelled if getattr(row, field) == value]
 
-    judged, pool = cut(of_domain(data.train), _HELD_OUT)
+    def others(rows: list[Row]) -> list[Row]:
+        return [row for row in rows if row.source == "own" and situation(row) not in own]
+
+    learnt = of_domain(data.train)
+    judged, pool = cut(learnt, min(_HELD_OUT, _MOST_HELD_OUT / max(1, len(learnt))))
     held_out = of_domain(data.dev) + judged
-    own = {row.group for row in held_out + pool}
-    calibration, known = cut([row for row in data.dev if row.group not in own], 0.5)
-    start = [row for row in data.train if row.group not in own]
+    own = {situation(row) for row in held_out + pool}
+    calibration, known = cut(others(data.dev), 0.5)
+    start = others(data.train)
     return Parts(
         build_training_rows(start, held_out),
         calibration,
@@ -104,7 +111,7 @@ def cut(rows: list[Row], share: float) -> tuple[list[Row], list[Row]]:
     """About a share of the rows, whole situations, and the others."""
     mixed = by_situation(rows, seed=0)
     count = round(share * len(rows))
-    while 0 < count < len(mixed) and mixed[count].group == mixed[count - 1].group:
+    while 0 < count < len(mixed) and situation(mixed[count]) == situation(mixed[count - 1]):
         count += 1
     return mixed[:count], mixed[count:]
 
@@ -113,10 +120,15 @@ def by_situation(rows: list[Row], seed: int) -> list[Row]:
     """Situations in random order, the rows of one together: a file is the first of them, so that a
     smaller one is part of a larger one.
     """
-    groups = sorted({row.group for row in rows})
-    random.Random(seed).shuffle(groups)
-    place = {group: i for i, group in enumerate(groups)}
-    return sorted(rows, key=lambda row: place[row.group])
+    situations = sorted({situation(row) for row in rows})
+    random.Random(seed).shuffle(situations)
+    place = {name: i for i, name in enumerate(situations)}
+    return sorted(rows, key=lambda row: place[situation(row)])
+
+
+def situation(row: Row) -> str:
+    """What a row shares with others of its situation; a row of a corpus stands alone."""
+    return row.group or row.text
 
 
 def train_start(folder: Path, parts: Parts, epochs: int = EPOCHS) -> Run:

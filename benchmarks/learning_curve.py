@@ -1,11 +1,13 @@
 """What 50, 200 and 1,000 labelled rows of a new domain give: full fine-tune against head-only.
 
-    python -m benchmarks.learning_curve [--domain language=arabizi] [--run FOLDER]
+    python -m benchmarks.learning_curve --domain language=arabizi
+    python -m benchmarks.learning_curve --domain origin=arabic_company_reviews --corpora FOLDER
 
 writes the domain's part of docs/learning-curve.json and docs/learning-curve.md. It is held out: a starting
-model is trained on the rest of datasets/ from the bundled base, and then trained on with files of the domain's rows
-as `brandtox retrain` does (`benchmarks/held_out_domain.py`). No corpora are read, and no row of the test
-split. A stopped run goes on where it was; a try that is done is kept in the folder.
+model is trained on the rest of datasets/ from the bundled base, and then trained on with files of the domain's
+rows as `brandtox retrain` does (`benchmarks/held_out_domain.py`). No row of the test split is read, and of the
+corpora only the messages of a domain that is one of them. A stopped run goes on where it was; a try that is
+done is kept in the folder.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from training.rows import Row, clusters_of, label_matrix
 
 _SIZES = {50: 3, 200: 3, 1_000: 1}
 """Rows of a file, and how many files of so many rows are drawn."""
-_FIELDS = ("language", "dialect", "industry")
+_FIELDS = ("language", "dialect", "industry", "origin")
 _DOCUMENT, _RESULT = Path("docs/learning-curve.md"), Path("docs/learning-curve.json")
 Metric = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -299,11 +301,17 @@ def _domain(_: click.Context, __: click.Parameter, text: str) -> tuple[str, str]
     "--datasets", type=click.Path(path_type=Path, exists=True), default=DATASETS,
     help="Folder of labelled messages: as it was, for a run that was begun with it.",
 )  # fmt: skip
+@click.option(
+    "--corpora", type=click.Path(path_type=Path, exists=True), envvar="BRANDTOX_CORPORA",
+    help="Folder of public corpora, for a domain of one of them (origin=NAME). [BRANDTOX_CORPORA]",
+)  # fmt: skip
 @click.option("--report-only", is_flag=True, help="Train nothing: the tables of what is there.")
-def main(domain: tuple[str, str], folder: Path, datasets: Path, report_only: bool) -> None:
+def main(
+    domain: tuple[str, str], folder: Path, datasets: Path, corpora: Path | None, report_only: bool
+) -> None:
     """Write docs/learning-curve.json and docs/learning-curve.md."""
     name, folder = "=".join(domain), folder / "-".join(domain)
-    parts = divide(load_data(None, datasets), *domain)
+    parts = divide(load_data(corpora if domain[0] == "origin" else None, datasets), *domain)
     if len(parts.pool) < max(_SIZES):
         raise click.ClickException(
             f"{name} has {len(parts.pool)} rows to draw files from, {max(_SIZES):,} are"

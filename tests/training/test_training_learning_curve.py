@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -74,6 +75,24 @@ def test_the_domain_is_held_out_and_the_test_split_left_alone() -> None:
     assert len(set(texts)) == len(texts) == 202
     assert not any(text.startswith("never") for text in texts)
     assert len(parts.held_out) == 12 + 27
+
+
+def test_a_domain_of_a_corpus_is_held_out_of_the_written_rows() -> None:
+    reviews = [
+        replace(r, group="", source="relabelled", origin="shop") for r in rows(60, "", "shop")
+    ]
+    other = [replace(r, group="", source="else", origin="else") for r in rows(20, "", "else")]
+    unlabelled = replace(reviews[0], text="stars alone", labels={})
+    written = data()
+    parts = divide(
+        Data([*written.train, *reviews[:50], *other, unlabelled], written.dev + reviews[50:], []),
+        "origin",
+        "shop",
+    )
+    assert {r.origin for r in parts.pool + parts.held_out} == {"shop"}
+    assert {r.source for part in parts[:3] for r in part} == {"own"}
+    assert (len(parts.pool), len(parts.held_out)) == (35, 25)
+    assert "stars alone" not in {r.text for part in parts for r in part}
 
 
 def test_log_loss_is_the_usual_one() -> None:
