@@ -6,6 +6,7 @@ messages stage. Networks are compared in float32, with their lexical part, witho
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 import time
@@ -62,7 +63,11 @@ class Try(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.recipe}-{self.size}-{self.seed}" if self.recipe else "none"
+        """Another one where the recipe is another."""
+        if not self.recipe:
+            return "none"
+        made = hashlib.sha256(repr(RECIPES[self.recipe]).encode()).hexdigest()[:6]
+        return f"{self.recipe}-{self.size}-{self.seed}-{made}"
 
 
 class Outcome(NamedTuple):
@@ -87,10 +92,12 @@ def divide(data: Data, field: str, value: str) -> Parts:
 
     def of_domain(rows: list[Row]) -> list[Row]:
         labelled = (row for row in rows if row.labels.keys() >= set(LABELS))
-        return [row for row in labelled if getattr(row, field) == value]
+        found = (row for row in labelled if getattr(row, field) == value)
+        return [replace(row, group=situation(row)) for row in found]
 
     def others(rows: list[Row]) -> list[Row]:
-        return [row for row in rows if row.source == "own" and situation(row) not in own]
+        written = (row for row in rows if row.source == "own" and getattr(row, field) != value)
+        return [row for row in written if situation(row) not in own]
 
     learnt = of_domain(data.train)
     judged, pool = cut(learnt, min(_HELD_OUT, _MOST_HELD_OUT / max(1, len(learnt))))

@@ -37,18 +37,14 @@ class Recipe:
 
     Attributes:
         head_only: the encoder stays as it is.
-        replay: known rows an epoch, so that nothing is forgotten.
-        share: of an epoch's rows that are new ones; these repeat until they are so many.
-        most_repeats: no new row comes more often than this in an epoch.
+        replay: known rows an epoch, beside each new one once, so that nothing is forgotten.
         kept: weight of the old weights in the mean of old and new ones (Wortsman et al. 2022).
     """
 
     head_only: bool
     replay: int
-    share: float
     kept: float
     fit: FitSettings
-    most_repeats: int = 4
 
 
 _FIT = FitSettings(
@@ -61,11 +57,10 @@ _FIT = FitSettings(
     checkpoint_seconds=30.0,
 )
 RECIPES = {
-    "full": Recipe(head_only=False, replay=800, share=0.33, kept=0.3, fit=_FIT),
+    "full": Recipe(head_only=False, replay=800, kept=0.3, fit=_FIT),
     "head": Recipe(
         head_only=True,
         replay=800,
-        share=0.33,
         kept=0.3,
         fit=replace(_FIT, rate=1e-3, same_complaint=0.0),
     ),
@@ -90,14 +85,12 @@ def train_on(run: Run, new: Sequence[Row], known: list[Row], recipe: Recipe) -> 
 
 
 def epoch_of(new: Sequence[Row], known: list[Row], recipe: Recipe, epoch: int) -> list[Row]:
-    """New rows, repeated to their share, and known ones, of which a situation comes as a whole.
+    """The new rows, and known ones, of which a situation comes as a whole.
 
     A new row's group is a customer or a ticket, no situation: it says nothing of the sentence vector.
     """
     replayed = _whole_groups(MESSAGES_STAGE.sample(known, epoch), recipe.replay, epoch)
-    wanted = len(replayed) * recipe.share / (1 - recipe.share)
-    repeats = min(recipe.most_repeats, max(1, round(wanted / len(new))))
-    return [replace(row, group="") for row in new] * repeats + replayed
+    return [replace(row, group="") for row in new] + replayed
 
 
 def _whole_groups(rows: list[Row], count: int, seed: int) -> list[Row]:

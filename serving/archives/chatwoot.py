@@ -91,7 +91,7 @@ class ChatwootArchive(HelpDeskArchive):
             if isinstance(message, dict):
                 yield _message_row(message, about)
             else:
-                yield broken_row(message, f"a message of {about['ticket_id']} is no object")
+                yield broken_row(message, f"a message of '{about['ticket_id']}' is no object")
 
     def _lone_row(self, message: dict[str, Any]) -> Row:
         """A message that stands alone: its conversation is within it, or only named."""

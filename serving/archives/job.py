@@ -99,7 +99,11 @@ class Job:
             there = [path for path in (self.output, *self._others) if path.exists()]
             if there and not overwrite:
                 changed = different(finished, self.identity) if finished else ""
-                by = f", made from other input or settings ({changed})" if changed else ""
+                by = (
+                    f", made with another version, model, input or settings ({changed})"
+                    if changed
+                    else ""
+                )
                 raise ArchiveError(
                     f"{there[0]} exists{by}: give another name, or --overwrite (texts that are scored"
                     " already are not scored again)"

@@ -184,7 +184,7 @@ class _Show:
         return f"{word} {self._unknown[name]}" if name in self._unknown else OTHERS
 
     def failure(self, kind: str) -> str:
-        return displayed(in_arabic(kind) if self._language == "ar" else kind)
+        return self.text(in_arabic(kind) if self._language == "ar" else kind)
 
     def name_of(self, word: str) -> str:
         return words.name_of(word, self._language)

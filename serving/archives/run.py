@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from model.manifest import Manifest
 from model.thresholds import read_thresholds
-from serving.archives.chunks import Chunk, read_scored, to_table
+from serving.archives.chunks import SCORES, Chunk, read_scored, to_table
 from serving.archives.customer_lines import COLUMNS
 from serving.archives.customers import Customers
 from serving.archives.gathering import gather
@@ -140,8 +140,10 @@ class Run:
 
     def begin(self, verdicts: Verdicts) -> None:
         """Begin the job, or go on with it; see `Job.begin`."""
-        record = verdicts.finished(self._name) or {}
-        self.job.begin(self._wanted.overwrite, self._wanted.restart, record.get("job"))
+        record = verdicts.finished(self._name)
+        ours = record is not None and record.get("files") == self._stamps()
+        finished = record["job"] if record and ours else None
+        self.job.begin(self._wanted.overwrite, self._wanted.restart, finished)
 
     def score(self, model: Model, verdicts: Verdicts, progress: Progress) -> None:
         """Score the chunks that are not done.
@@ -292,6 +294,7 @@ def identify(
     index = settings.model_dump(mode="json", include=set(IndexSettings.model_fields))
     return {
         "brandtox": version("brandtox"),
+        "columns": SCORES.names,
         "model": model,
         "inputs": [source.name for source in sources],
         **{_input(source): source.fingerprint() for source in sources},

@@ -78,7 +78,9 @@ class ZendeskArchive(HelpDeskArchive):
             if isinstance(comment, dict):
                 yield _comment_row(comment, about)
             else:
-                yield broken_row(comment, f"a comment of ticket {about['ticket_id']} is no object")
+                yield broken_row(
+                    comment, f"a comment of ticket '{about['ticket_id']}' is no object"
+                )
         if not comments:
             yield _description_row(ticket, about)
 

@@ -304,7 +304,10 @@ def test_an_output_that_is_there_is_kept_without_overwrite(
     write_csv(told("hello", "z", "late"))
     texts_read.clear()
     said = refuse(source, "-o", output)
-    assert f"out.csv exists, made from other input or settings (input {source})" in said
+    assert (
+        f"out.csv exists, made with another version, model, input or settings (input {source})"
+        in said
+    )
     assert "give another name, or --overwrite" in said
     assert output.read_bytes() == before
     assert not output.with_name("out.csv.work").exists()
@@ -320,6 +323,9 @@ def test_an_output_that_was_changed_is_not_the_finished_one(write_csv: WriteCsv)
     whole = output.read_bytes()
     output.write_bytes(whole + b"a note\r\n")
     assert "out.csv exists: give another name" in refuse(source, "-o", output)
+    write_csv(told("hello", "late"))
+    assert "out.csv exists: give another name" in refuse(source, "-o", output)
+    write_csv(told("hello"))
     succeed(source, "-o", output, "--overwrite")
     assert output.read_bytes() == whole
 

@@ -92,6 +92,7 @@ def test_a_domain_of_a_corpus_is_held_out_of_the_written_rows() -> None:
     assert {r.origin for r in parts.pool + parts.held_out} == {"shop"}
     assert {r.source for part in parts[:3] for r in part} == {"own"}
     assert (len(parts.pool), len(parts.held_out)) == (35, 25)
+    assert len({r.group for r in parts.pool}) == 35
     assert "stars alone" not in {r.text for part in parts for r in part}
 
 
