@@ -337,9 +337,9 @@ def to_markdown(result: dict[str, Any]) -> str:
         "",
         f"{speed['rows']:,} distinct rows of Parquet, mean {speed['mean_tokens']:.1f} tokens (quantiles:"
         f" {spread}); `brandtox score` reads and writes Parquet and ranks the customers, its start of"
-        f" {speed['start_seconds']:.1f} s left out. The other ways have the first of the same texts. Each way"
-        " prepares and tokenises in the time that is counted; ratios are medians over rounds in which the"
-        " ways take turns.",
+        f" {speed['start_seconds']:.1f} s left out. The session and the pipeline have the first of the"
+        " same texts. Each way prepares and tokenises in the time that is counted; ratios are medians over"
+        " rounds in which the ways take turns.",
         "",
         "| what | rows a second | `brandtox score` against it |",
         "|---|---|---|",

@@ -178,9 +178,7 @@ def to_markdown(results: dict[str, dict[str, Any]]) -> str:
         " of its rows are then split and trained on as by `brandtox retrain`, and judged on held-out rows of"
         " the domain. Networks in float32, without export. Intervals: 95 %, bootstrap over situations; where"
         " several files were drawn, of their mean. Log loss: mean of the three labels, in nats. Seconds:"
-        " processor time of training. Of Arabizi the starting model has read only what augmentation"
-        " transliterates by machine (0.8 % of its readings). Written by `python -m"
-        " benchmarks.learning_curve`; do not edit.",
+        " processor time of training. Written by `python -m benchmarks.learning_curve`; do not edit.",
         "",
     ]
     for domain, result in results.items():
@@ -331,8 +329,9 @@ def main(
         for which in tries()
         if not report_only or (folder / f"{which.name}.npz").exists()
     }
+    measured = measure(parts, outcomes)
     known = json.loads(_RESULT.read_text(encoding="utf-8")) if _RESULT.exists() else {}
-    results = known | {name: measure(parts, outcomes)}
+    results = known | {name: measured}
     page = to_markdown(results)
     write_whole(_RESULT, json.dumps(results, indent=1) + "\n")
     write_whole(_DOCUMENT, page)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,11 +14,10 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         sync(part)
         part.replace(path)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
-    with suppress(OSError):  # some network drives sync no folders; the file is in its place
-        sync(path.parent)
+    sync(path.parent)
 
 
 def sync(path: Path) -> None:
@@ -26,5 +25,9 @@ def sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        # Some network drives sync no folders.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
     finally:
         os.close(number)

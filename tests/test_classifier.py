@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,3 +264,12 @@ def test_only_x86_without_vnni_needs_the_exact_way(
     assert _multiplies_exactly()
     (tmp_path / "cpuinfo").write_text(processor)
     assert _multiplies_exactly() is expected
+
+
+def test_the_kind_of_a_threat_is_the_likeliest_and_of_a_threat_alone(
+    classifier: Classifier,
+) -> None:
+    kinds = dict(zip(THREAT_KINDS, (0.1, 0.2, 0.9, 0.3), strict=True))
+    made = replace(classifier.score(["hello"])[0], threat_kind=kinds)
+    assert replace(made, labels=("abuse", "threat")).likeliest_threat == "job"
+    assert replace(made, labels=("abuse",)).likeliest_threat is None

@@ -8,7 +8,7 @@ from serving.archives.columns import NO_TEXT
 
 _SENTENCES = {
     re.escape(NO_TEXT): "لا يُعرف أي عمود يحمل النص",
-    r"column (.+) is empty": r"العمود «\1» فارغ",
+    r"column (.*) is empty": r"العمود «\1» فارغ",
     r"the text has .+ are read": "النص أطول من الحد المقروء",
     r"# cells where there are # columns": "عدد الخانات لا يطابق عدد الأعمدة",
     r"line # is not JSON.*": "السطر ليس JSON",

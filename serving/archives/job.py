@@ -114,7 +114,8 @@ class Job:
         elif differences := different(begun, self.identity):
             raise ArchiveError(
                 f"{self.folder} holds the unfinished work of another run ({differences}): repeat that"
-                " run's command to finish it, or give --restart to begin anew"
+                " run's command, with the version and model that began it, to finish it, or give --restart to"
+                " begin anew"
             )
 
     def begun(self) -> Identity | None:

@@ -130,7 +130,8 @@ class Work:
             if differences := different(begun, identity):
                 raise ArchiveError(
                     f"{self.folder} holds the unfinished work of another run ({differences}): repeat"
-                    " that run's command to finish it, or give --restart to begin anew"
+                    " that run's command, with the version and model that began it, to finish it, or give"
+                    " --restart to begin anew"
                 )
             return
         if remote.exists(self.output) and not overwrite:

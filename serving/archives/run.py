@@ -141,8 +141,8 @@ class Run:
     def begin(self, verdicts: Verdicts) -> None:
         """Begin the job, or go on with it; see `Job.begin`."""
         record = verdicts.finished(self._name)
-        ours = record is not None and record.get("files") == self._stamps()
-        finished = record["job"] if record and ours else None
+        output = next((stamp for stamp in self._stamps() if stamp[0] == self._name), None)
+        finished = record["job"] if record and output in record["files"] else None
         self.job.begin(self._wanted.overwrite, self._wanted.restart, finished)
 
     def score(self, model: Model, verdicts: Verdicts, progress: Progress) -> None:
@@ -294,7 +294,7 @@ def identify(
     index = settings.model_dump(mode="json", include=set(IndexSettings.model_fields))
     return {
         "brandtox": version("brandtox"),
-        "columns": SCORES.names,
+        "output columns": SCORES.names,
         "model": model,
         "inputs": [source.name for source in sources],
         **{_input(source): source.fingerprint() for source in sources},

@@ -146,7 +146,7 @@ def test_a_threat_that_weighs_least_is_shown() -> None:
     ]
     report = report_of(rows, [line("c", 80, "draining", evidence=["m1", "m2", "m3", "m4", "m5"])])
     (card,) = cards(render(report, "en", False)).values()
-    assert "threat: of violence" in card
+    assert "threat of violence" in card
     assert "fools 2" in card
     assert "fools 3" not in card
 
