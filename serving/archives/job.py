@@ -98,25 +98,12 @@ class Job:
         if begun is None or restart:
             there = [path for path in (self.output, *self._others) if path.exists()]
             if there and not overwrite:
-                changed = different(finished, self.identity) if finished else ""
-                by = (
-                    f", made with another version, model, input or settings ({changed})"
-                    if changed
-                    else ""
-                )
-                raise ArchiveError(
-                    f"{there[0]} exists{by}: give another name, or --overwrite (texts that are scored"
-                    " already are not scored again)"
-                )
+                raise _exists(there[0], different(finished, self.identity) if finished else "")
             self.give_up()
             self._chunks.mkdir()
             put(self._about, lambda part: part.write_text(json.dumps(self.identity)))
         elif differences := different(begun, self.identity):
-            raise ArchiveError(
-                f"{self.folder} holds the unfinished work of another run ({differences}): repeat that"
-                " run's command, with the version and model that began it, to finish it, or give --restart to"
-                " begin anew"
-            )
+            raise unfinished(self.folder, differences)
 
     def begun(self) -> Identity | None:
         """What the work folder holds the work of."""
@@ -164,6 +151,22 @@ def different(one: Identity, other: Identity) -> str:
     """Names of what differs."""
     names = [name for name in one | other if one.get(name) != other.get(name)]
     return ", ".join(names[:_MOST_NAMES]) + " …" * (len(names) > _MOST_NAMES)
+
+
+def unfinished(folder: Path | str, differences: str) -> ArchiveError:
+    """The work folder is of another job."""
+    return ArchiveError(
+        f"{folder} holds the unfinished work of another run ({differences}): repeat that run's command,"
+        " with the version and model that began it, to finish it, or give --restart to begin anew"
+    )
+
+
+def _exists(path: Path, differences: str) -> ArchiveError:
+    made = f", made with another version, model, input or settings ({differences})"
+    return ArchiveError(
+        f"{path} exists{made if differences else ''}: give another name, or --overwrite (texts that are"
+        " scored already are not scored again)"
+    )
 
 
 def put(path: Path, write: Write) -> None:

@@ -28,7 +28,7 @@ from model.thresholds import OwnThresholds
 from serving.archives import remote
 from serving.archives.chunks import Chunk, read_scored, to_table
 from serving.archives.customers import Customers
-from serving.archives.job import Identity, different
+from serving.archives.job import Identity, different, unfinished
 from serving.archives.meaning import Meaning
 from serving.archives.output import Layout, plan, to_output, write_parquet, write_records
 from serving.archives.parquet import ParquetArchive
@@ -128,11 +128,7 @@ class Work:
         begun = remote.read_json(self._job)
         if begun is not None and not restart:
             if differences := different(begun, identity):
-                raise ArchiveError(
-                    f"{self.folder} holds the unfinished work of another run ({differences}): repeat"
-                    " that run's command, with the version and model that began it, to finish it, or give"
-                    " --restart to begin anew"
-                )
+                raise unfinished(self.folder, differences)
             return
         if remote.exists(self.output) and not overwrite:
             raise ArchiveError(f"{self.output} exists: give another --output, or --overwrite")
