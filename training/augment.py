@@ -1,13 +1,16 @@
-"""Augmentation: obfuscation and Arabizi spelling, drawn anew for every epoch."""
+"""Augmentation: obfuscation, Arabizi spelling and joined messages, drawn anew for every epoch."""
 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from dataclasses import replace
 
+from model.labels import LABELS
 from training.perturb import PERTURBATIONS, UNSEEN, perturb, to_arabizi
 from training.rows import Row
 
+_SHORT = 240  # characters
 _SEEN = tuple(name for name in PERTURBATIONS if name not in UNSEEN)
 
 
@@ -17,6 +20,41 @@ def augment(rows: list[Row], share: float, arabizi_share: float, seed: int) -> l
     """
     chance = random.Random(seed)
     return [_augment_row(row, share, arabizi_share, chance) for row in rows]
+
+
+def join_messages(rows: list[Row], share: float, seed: int) -> list[Row]:
+    """`share` more rows: two short messages of one language, sent as one.
+
+    A joined message carries what either carries, so that one line of abuse in a long fair message is
+    found, and two fair ones stay fair. Its sentiment is known when both have the same.
+    """
+    chance = random.Random(seed)
+    alike: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if len(row.text) <= _SHORT and row.labels.keys() >= set(LABELS):
+            alike[row.source, row.language].append(row)
+    orders = [chance.sample(members, len(members) // 2 * 2) for members in alike.values()]
+    joined = [
+        _join(first, second, chance)
+        for order in orders
+        for first, second in zip(order[::2], order[1::2], strict=True)
+    ]
+    return rows + chance.sample(joined, min(len(joined), round(share * len(rows))))
+
+
+def _join(first: Row, second: Row, chance: random.Random) -> Row:
+    labels = {
+        name: max(first.labels[name], second.labels[name])
+        for name in first.labels.keys() & second.labels.keys()
+    }
+    return replace(
+        first,
+        text=first.text + chance.choice((" ", ". ", "\n", "\n\n")) + second.text,
+        labels=labels,
+        sentiment=first.sentiment if first.sentiment == second.sentiment else None,
+        weight=min(first.weight, second.weight),
+        group="",
+    )
 
 
 def _augment_row(row: Row, share: float, arabizi_share: float, chance: random.Random) -> Row:

@@ -33,6 +33,7 @@ class FitSettings:
         layer_decay: factor on the rate from each layer to the one below; the embeddings come last.
         same_complaint: weight of the contrastive loss on sentence vectors; 0 is off.
         average: decay of the moving average of weights that is kept as the result; 0 is off.
+        hidden: at most this share of a text's pieces is hidden from the network, drawn anew each time.
         checkpoint_seconds: time between checkpoints.
     """
 
@@ -44,6 +45,7 @@ class FitSettings:
     smoothing: float = 0.02
     same_complaint: float = 0.0
     average: float = 0.998
+    hidden: float = 0.0
     max_rows: int = 32
     token_budget: int = 3072
     max_tokens: int = 128
@@ -118,6 +120,19 @@ def _progress() -> Progress:
     )
 
 
+def hide_pieces(mask: Tensor, share: float) -> Tensor:
+    """An attention mask [batch, pieces] that leaves out up to `share` of each text, never its first.
+
+    What a text says must then be read from all of it, not from one piece that was learnt by heart.
+    """
+    if not share:
+        return mask
+    limit = torch.rand(len(mask), 1) * share
+    keep = torch.rand(mask.shape) >= limit
+    keep[:, 0] = True
+    return mask * keep
+
+
 class _Run:
     """The state of one stage: what a checkpoint holds."""
 
@@ -160,7 +175,8 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         where = device()
         with torch.autocast(where.type, torch.bfloat16):
-            logits, features = self.network(batch.ids.to(where), batch.mask.to(where))
+            mask = hide_pieces(batch.mask, self.settings.hidden)
+            logits, features = self.network(batch.ids.to(where), mask.to(where))
         logits = logits.float() + self.network.offsets(batch.source.to(where))
         loss = multi_task_loss(
             logits,

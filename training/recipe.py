@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from training.augment import augment
+from training.augment import augment, join_messages
 from training.batches import encode
 from training.data import Data
 from training.fit import FitSettings, fit
@@ -27,6 +27,7 @@ class Stage:
         relabelled: share of the relabelled real messages an epoch.
         written: our own written rows are part of it.
         perturbed, arabizi: shares of rows that augmentation changes.
+        joined: of so many rows more, each two messages sent as one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Stage:
     arabizi: float
     fit: FitSettings
     relabelled: float = 1.0
+    joined: float = 0.0
     replay: Mapping[str, float] = field(default_factory=dict)
 
     def sample(self, rows: list[Row], epoch: int = 0) -> list[Row]:
@@ -79,9 +81,10 @@ MESSAGES_STAGE = Stage(
     replay={_OSACT4: 0.5},
     relabelled=0.5,
     written=True,
-    perturbed=0.15,
-    arabizi=0.06,
-    fit=replace(_CUSTOMER_FIT, epochs=6, rate=1.2e-4),
+    perturbed=0.18,
+    arabizi=0.07,
+    joined=0.06,
+    fit=replace(_CUSTOMER_FIT, epochs=5, rate=1.3e-4, hidden=0.15),
 )
 STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE)
 FINAL = "final"
@@ -95,7 +98,8 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
     rows = [row for row in data.train if stage.written or row.source != "own"]
 
     def epoch_rows(epoch: int) -> list[Row]:
-        return augment(stage.sample(rows, epoch), stage.perturbed, stage.arabizi, 200 + epoch)
+        sampled = join_messages(stage.sample(rows, epoch), stage.joined, 500 + epoch)
+        return augment(sampled, stage.perturbed, stage.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
     run.keep(network, stage.name)

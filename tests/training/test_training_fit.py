@@ -15,7 +15,7 @@ from training import recipe
 from training import run as run_module
 from training.batches import Batch
 from training.data import Data
-from training.fit import CheckpointError, FitSettings, _parameter_groups, fit
+from training.fit import CheckpointError, FitSettings, _parameter_groups, fit, hide_pieces
 from training.network import Network
 from training.own import load_written
 from training.predict import predict
@@ -29,6 +29,7 @@ SETTINGS = FitSettings(
     max_tokens=32,
     same_complaint=0.1,
     average=0.9,
+    hidden=0.2,
     checkpoint_seconds=0.0,
 )
 
@@ -143,6 +144,18 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_one(
     checkpoint = torch.load(tmp_path / "run" / "stage.checkpoint.pt", weights_only=True)
     assert checkpoint["step"] == 3
     assert_equal(run_fit(tmp_path / "run", rows), run_fit(tmp_path / "other", rows))
+
+
+def test_hidden_pieces_are_a_share_of_each_text_and_never_its_first() -> None:
+    torch.manual_seed(1)
+    mask = torch.ones(200, 50, dtype=torch.long)
+    mask[:100, 20:] = 0
+    kept = hide_pieces(mask, 0.3)
+    assert bool((kept <= mask).all())
+    assert bool((kept[:, 0] == 1).all())
+    hidden = 1 - kept.sum().item() / mask.sum().item()
+    assert 0.12 < hidden < 0.18  # the share of a text is drawn evenly from 0 to 0.3
+    assert hide_pieces(mask, 0.0) is mask
 
 
 def test_rates_fall_from_layer_to_layer_and_new_parts_learn_faster() -> None:
