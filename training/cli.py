@@ -101,7 +101,7 @@ def train(
 ) -> None:
     """Train a model: public corpora first, customer messages last. Resumes a stopped run.
 
-    On two cores the whole recipe takes about two hours; a GPU is used when there is one.
+    On two cores the whole recipe takes about three hours; a GPU is used when there is one.
     """
     run = Run(folder)
     data = load_rows(corpora, datasets, permissive)
