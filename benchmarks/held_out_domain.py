@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from model.files import write_whole
 from model.labels import LABELS
 from training.base import BUNDLED
 from training.batches import encode
 from training.calibrate import fit_calibration
 from training.data import Data
+from training.fit import CheckpointError
 from training.mixture import build_training_rows
 from training.predict import predict
-from training.recipe import FINAL, MESSAGES_STAGE, train_lexical, train_stage
+from training.recipe import FINAL, MESSAGES_STAGE, Stage, train_lexical, train_stage
 from training.retrain import RECIPES, known_rows, split_rows, train_on
 from training.rows import Row
 from training.run import Run
@@ -139,16 +141,31 @@ def situation(row: Row) -> str:
 
 
 def train_start(folder: Path, parts: Parts, epochs: int = EPOCHS) -> Run:
-    """The starting model, which never saw the domain; goes on where it was stopped."""
+    """The starting model, which never saw the domain; goes on where it was stopped.
+
+    Raises:
+        CheckpointError: the one there is of other rows or settings.
+    """
+    stage = replace(MESSAGES_STAGE, start="start", fit=replace(MESSAGES_STAGE.fit, epochs=epochs))
     run = Run(folder)
     run.create(BUNDLED, parts.start)
+    _refuse_other_stage(run, stage)
     if not run.weights(FINAL).exists():
         data = Data(parts.start, [], [])
-        fit = replace(MESSAGES_STAGE.fit, epochs=epochs)
-        train_stage(run, data, replace(MESSAGES_STAGE, start="start", fit=fit))
+        train_stage(run, data, stage)
         train_lexical(run, data)
         run.keep(run.network(MESSAGES_STAGE.name), FINAL)  # no sentence vector is judged here
     return run
+
+
+def _refuse_other_stage(run: Run, stage: Stage) -> None:
+    noted, settings = run.folder / "stage.txt", repr(stage)
+    begun = any(run.folder.glob(f"{stage.name}.*"))
+    if (noted.read_text(encoding="utf-8") if noted.exists() else "") != settings and begun:
+        raise CheckpointError(
+            f"{run.folder} holds a starting model of other settings: remove it, or give another --run"
+        )
+    write_whole(noted, settings)
 
 
 def attempt(start: Run, parts: Parts, which: Try, folder: Path) -> Outcome:

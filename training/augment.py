@@ -23,16 +23,19 @@ def augment(rows: list[Row], share: float, arabizi_share: float, seed: int) -> l
 
 
 def join_messages(rows: list[Row], share: float, seed: int) -> list[Row]:
-    """`share` more rows: two short messages of one language, sent as one.
+    """The rows, and `share` more (0 to 1; fewer where too few can be paired): two short messages of one
+    origin, language and dialect, sent as one; no message is joined twice.
 
     A joined message carries what either carries, so that one line of abuse in a long fair message is
     found, and two fair ones stay fair. Its sentiment is known when both have the same.
     """
+    if not share:
+        return rows
     chance = random.Random(seed)
-    alike: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    alike: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
     for row in rows:
         if len(row.text) <= _SHORT and row.labels.keys() >= set(LABELS):
-            alike[row.source, row.language].append(row)
+            alike[row.source, row.origin, row.language, row.dialect].append(row)
     orders = [chance.sample(members, len(members) // 2 * 2) for members in alike.values()]
     joined = [
         _join(first, second, chance)
@@ -47,9 +50,11 @@ def _join(first: Row, second: Row, chance: random.Random) -> Row:
         name: max(first.labels[name], second.labels[name])
         for name in first.labels.keys() & second.labels.keys()
     }
+    between = (" ", ". ") if first.text[-1:].isalnum() else (" ",)
     return replace(
         first,
-        text=first.text + chance.choice((" ", ". ", "\n", "\n\n")) + second.text,
+        id="",
+        text=first.text + chance.choice(between) + second.text,
         labels=labels,
         sentiment=first.sentiment if first.sentiment == second.sentiment else None,
         weight=min(first.weight, second.weight),

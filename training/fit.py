@@ -23,6 +23,8 @@ from training.loss import multi_task_loss, same_complaint_loss
 from training.network import Network
 from training.rows import Row
 
+_FEWEST_MASKED = 6  # the marks of start and end among them
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -33,7 +35,7 @@ class FitSettings:
         layer_decay: factor on the rate from each layer to the one below; the embeddings come last.
         same_complaint: weight of the contrastive loss on sentence vectors; 0 is off.
         average: decay of the moving average of weights that is kept as the result; 0 is off.
-        hidden: at most this share of a text's pieces is hidden from the network, drawn anew each time.
+        masked: chance up to which a text's pieces are masked, drawn anew for each reading.
         checkpoint_seconds: time between checkpoints.
     """
 
@@ -45,7 +47,7 @@ class FitSettings:
     smoothing: float = 0.02
     same_complaint: float = 0.0
     average: float = 0.998
-    hidden: float = 0.0
+    masked: float = 0.0
     max_rows: int = 32
     token_budget: int = 3072
     max_tokens: int = 128
@@ -120,15 +122,18 @@ def _progress() -> Progress:
     )
 
 
-def hide_pieces(mask: Tensor, share: float) -> Tensor:
-    """An attention mask [batch, pieces] that leaves out up to `share` of each text, never its first.
+def mask_pieces(mask: Tensor, share: float) -> Tensor:
+    """An attention mask [batch, pieces] in which pieces are left out (Shen et al. 2020, "token cutoff").
 
-    What a text says must then be read from all of it, not from one piece that was learnt by heart.
+    Each text draws a chance from 0 to `share`, and each of its pieces but the mark of its start is left
+    out with that chance: what a text says must be read from all of it, not from one piece that was learnt
+    by heart. A text of fewer than four pieces stays whole: any of them may be what it says.
     """
     if not share:
         return mask
-    limit = torch.rand(len(mask), 1) * share
-    keep = torch.rand(mask.shape) >= limit
+    chance = torch.rand(len(mask), 1) * share
+    chance[mask.sum(1) < _FEWEST_MASKED] = 0
+    keep = torch.rand(mask.shape) >= chance
     keep[:, 0] = True
     return mask * keep
 
@@ -175,7 +180,7 @@ class _Run:
     def _loss(self, batch: Batch) -> Tensor:
         where = device()
         with torch.autocast(where.type, torch.bfloat16):
-            mask = hide_pieces(batch.mask, self.settings.hidden)
+            mask = mask_pieces(batch.mask, self.settings.masked)
             logits, features = self.network(batch.ids.to(where), mask.to(where))
         logits = logits.float() + self.network.offsets(batch.source.to(where))
         loss = multi_task_loss(

@@ -84,7 +84,7 @@ MESSAGES_STAGE = Stage(
     perturbed=0.18,
     arabizi=0.07,
     joined=0.06,
-    fit=replace(_CUSTOMER_FIT, epochs=5, rate=1.3e-4, hidden=0.15),
+    fit=replace(_CUSTOMER_FIT, epochs=5, rate=1.3e-4, masked=0.15),
 )
 STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE)
 FINAL = "final"

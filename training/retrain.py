@@ -39,12 +39,15 @@ class Recipe:
         head_only: the encoder stays as it is.
         replay: known rows an epoch, beside each new one once, so that nothing is forgotten.
         kept: weight of the old weights in the mean of old and new ones (Wortsman et al. 2022).
+        perturbed, arabizi: shares of rows that augmentation changes.
     """
 
     head_only: bool
     replay: int
     kept: float
     fit: FitSettings
+    perturbed: float = 0.15
+    arabizi: float = 0.06
 
 
 _FIT = FitSettings(
@@ -77,7 +80,7 @@ def train_on(run: Run, new: Sequence[Row], known: list[Row], recipe: Recipe) -> 
 
     def epoch_rows(epoch: int) -> list[Row]:
         rows = epoch_of(new, known, recipe, epoch)
-        return augment(rows, MESSAGES_STAGE.perturbed, MESSAGES_STAGE.arabizi, 200 + epoch)
+        return augment(rows, recipe.perturbed, recipe.arabizi, 200 + epoch)
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, recipe.fit, run.folder, STAGE)
     mix_weights(network.to("cpu"), run.network("start"), recipe.kept)

@@ -180,8 +180,13 @@ def _part(path: Path) -> Path:
 
 
 def _write_part(path: Path, write: Write) -> None:
-    write(part := _part(path))
-    sync(part)
+    part = _part(path)
+    try:
+        write(part)
+        sync(part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _place(path: Path) -> None:

@@ -20,21 +20,22 @@ _EXAMPLE: Any = {
     "created": "2026-11-23",
     "active": True,
     "base": "bundled",
-    "parent": "1.2.0",
-    "data": "4f8a2c1e9b7d3a60",
-    "gate": "passed",
-    "size_bytes": 43_415_724,
+    "parent": None,
+    "data": None,
+    "gate": None,
+    "error": None,
+    "size_bytes": 43_416_161,
     "thresholds": {
         "abuse": {"balanced": 0.725, "few_false_alarms": 0.8366},
         "threat": {"balanced": 0.675, "few_false_alarms": 0.8435},
         "accusation": {"balanced": 0.725, "few_false_alarms": 0.725},
         "leaving": {"balanced": 0.2},
     },
-    "own_thresholds": "applied",
+    "own_thresholds": None,
     "metrics": {
         "written": {
             "rows": 1704,
-            "macro_f1": {"value": 0.728, "low": 0.7021, "high": 0.7494, "rows": 1704},
+            "macro_f1": {"value": 0.758, "low": 0.7364, "high": 0.7796, "rows": 1704},
         }
     },
 }

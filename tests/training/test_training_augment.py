@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,20 +14,26 @@ from training.rows import Row
 
 _LABELS = st.fixed_dictionaries(
     {name: st.sampled_from((0, 1)) for name in LABELS},
-    optional={"leaving": st.sampled_from((0, 1))},
+    optional={"leaving": st.sampled_from((0, 1)), "physical": st.sampled_from((0, 1))},
 )
-_ROWS = st.lists(
+_DRAWN = st.lists(
     st.builds(
         Row,
-        text=st.sampled_from(("where is my order", "فين الطلب", "7aga tafha", "x" * 500)),
+        text=st.sampled_from(("where is my order", "فين الطلب؟", "7aga tafha.")),
         labels=_LABELS,
         sentiment=st.sampled_from((*SENTIMENTS, None)),
-        language=st.sampled_from(("ar", "en", "arabizi")),
+        language=st.sampled_from(("ar", "en")),
+        dialect=st.sampled_from(("egy", None)),
         source=st.sampled_from(("own", "customers_relabelled")),
+        origin=st.sampled_from(("one", "another")),
         group=st.sampled_from(("one", "two")),
         weight=st.sampled_from((0.5, 1.0)),
     ),
-    max_size=30,
+    min_size=1,
+    max_size=40,
+)
+_ROWS = _DRAWN.map(
+    lambda rows: [replace(r, text=f"{i} {r.text}", id=f"r{i}") for i, r in enumerate(rows)]
 )
 
 
@@ -35,21 +44,36 @@ def test_joined_messages_carry_what_either_carries(
     result = join_messages(rows, share, seed)
     assert result[: len(rows)] == rows
     joined = result[len(rows) :]
-    assert len(joined) <= round(share * len(rows))
-    for row in joined:
-        assert any(
-            row.text.startswith(first.text)
-            and row.text.endswith(second.text)
-            and first.language == second.language == row.language
-            and first.source == second.source == row.source
-            and all(row.labels[n] == max(first.labels[n], second.labels[n]) for n in LABELS)
-            and row.sentiment == (first.sentiment if first.sentiment == second.sentiment else None)
-            and ("leaving" in row.labels)
-            == ("leaving" in first.labels and "leaving" in second.labels)
-            and row.weight == min(first.weight, second.weight)
-            for first in rows
-            for second in rows
-        )
+    kinds = Counter((row.source, row.origin, row.language, row.dialect) for row in rows)
+    pairs = sum(count // 2 for count in kinds.values())
+    assert len(joined) == min(pairs, round(share * len(rows)))
+    used = [parts_of(row, rows) for row in joined]
+    assert len({row.id for parts in used for row in parts}) == 2 * len(joined)
+    for row, (first, second) in zip(joined, used, strict=True):
+        for field in ("source", "origin", "language", "dialect"):
+            assert getattr(row, field) == getattr(first, field) == getattr(second, field)
+        both = first.labels.keys() & second.labels.keys()
+        assert row.labels == {n: max(first.labels[n], second.labels[n]) for n in both}
+        assert row.sentiment == (first.sentiment if first.sentiment == second.sentiment else None)
+        assert row.weight == min(first.weight, second.weight)
+        assert (row.id, row.group) == ("", "")
+
+
+def parts_of(joined: Row, rows: list[Row]) -> tuple[Row, Row]:
+    """The two rows of a joined one: their texts begin with their number."""
+    first = next(row for row in rows if joined.text.startswith(row.text))
+    rest = joined.text.removeprefix(first.text)
+    between = " " if rest.startswith(" ") else ". "
+    return first, next(row for row in rows if rest == between + row.text)
+
+
+def test_a_mark_stands_between_joined_messages_only_after_a_letter() -> None:
+    fields = {"labels": dict.fromkeys(LABELS, 0), "language": "en"}
+    plain = [Row(f"where is order {n}", **fields) for n in range(100)]  # type: ignore[arg-type]
+    marked = [Row(f"order {n}, where is it?", **fields) for n in range(100)]  # type: ignore[arg-type]
+    assert any(". where" in row.text for row in join_messages(plain, 1.0, 1))
+    assert any("0 where" in row.text for row in join_messages(plain, 1.0, 1))
+    assert not any("?." in row.text for row in join_messages(marked, 1.0, 1))
 
 
 def test_messages_without_all_three_labels_and_long_ones_are_not_joined() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from training import recipe
 from training import run as run_module
 from training.batches import Batch
 from training.data import Data
-from training.fit import CheckpointError, FitSettings, _parameter_groups, fit, hide_pieces
+from training.fit import CheckpointError, FitSettings, _parameter_groups, fit, mask_pieces
 from training.network import Network
 from training.own import load_written
 from training.predict import predict
@@ -29,7 +30,7 @@ SETTINGS = FitSettings(
     max_tokens=32,
     same_complaint=0.1,
     average=0.9,
-    hidden=0.2,
+    masked=0.2,
     checkpoint_seconds=0.0,
 )
 
@@ -146,16 +147,26 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_last_one(
     assert_equal(run_fit(tmp_path / "run", rows), run_fit(tmp_path / "other", rows))
 
 
-def test_hidden_pieces_are_a_share_of_each_text_and_never_its_first() -> None:
+def test_masked_pieces_are_a_share_of_each_text_and_never_its_first() -> None:
     torch.manual_seed(1)
-    mask = torch.ones(200, 50, dtype=torch.long)
-    mask[:100, 20:] = 0
-    kept = hide_pieces(mask, 0.3)
+    mask = torch.ones(400, 200, dtype=torch.long)
+    mask[:200, 100:] = 0
+    kept = mask_pieces(mask, 0.3)
     assert bool((kept <= mask).all())
     assert bool((kept[:, 0] == 1).all())
-    hidden = 1 - kept.sum().item() / mask.sum().item()
-    assert 0.12 < hidden < 0.18  # the share of a text is drawn evenly from 0 to 0.3
-    assert hide_pieces(mask, 0.0) is mask
+    shares = 1 - kept.sum(1) / mask.sum(1)
+    # each text draws its own chance, evenly from 0 to 0.3
+    assert 0.14 < shares.mean() < 0.16
+    assert 0.07 < shares.std() < 0.11
+    assert mask_pieces(mask, 0.0) is mask
+
+
+def test_a_text_of_few_pieces_stays_whole() -> None:
+    mask = torch.ones(200, 6, dtype=torch.long)
+    mask[:100, 5:] = 0
+    kept = mask_pieces(mask, 0.9)
+    assert bool((kept[:100] == mask[:100]).all())
+    assert not bool((kept[100:] == mask[100:]).all())
 
 
 def test_rates_fall_from_layer_to_layer_and_new_parts_learn_faster() -> None:
@@ -229,6 +240,26 @@ def test_the_recipe_trains_corpora_first(tmp_path: Path, data: Data) -> None:
     offsets = corpora.offsets.weight
     assert offsets[SOURCES["davidson"]].abs().max() > 0
     assert offsets[SOURCES["own"]].abs().max() == 0
+
+
+def test_a_stage_joins_the_share_of_messages_that_it_names(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+
+    def counted(
+        network: Network, tokenizer: object, epoch_rows: Callable[[int], list[Row]], *_: object
+    ) -> None:
+        drawn.append(len(epoch_rows(0)))
+
+    monkeypatch.setattr(recipe, "fit", counted)
+    for joined in (0.0, 0.25):
+        run = Run(tmp_path / f"{joined}")
+        run.create("bundled", data.train)
+        stage = replace(recipe.MESSAGES_STAGE, start="start", joined=joined)
+        recipe.train_stage(run, data, stage)
+    rows = len(data.train)
+    assert drawn == [rows, rows + round(0.25 * rows)]
 
 
 def test_a_trained_stage_is_left_as_it_is(tmp_path: Path, data: Data) -> None:

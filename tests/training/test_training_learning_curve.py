@@ -1,9 +1,10 @@
-"""The learning curve's pure parts: who learns from what, and the tables."""
+"""The learning curve: who learns from what, what is not mixed, and the tables."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,20 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss as expected_log_loss
 
 from benchmarks import learning_curve
-from benchmarks.held_out_domain import Outcome, Parts, Try, by_situation, cut, divide
+from benchmarks.held_out_domain import (
+    Outcome,
+    Parts,
+    Try,
+    by_situation,
+    cut,
+    divide,
+    train_start,
+)
 from model.labels import LABELS
 from tests.training import small
+from training import run as run_module
 from training.data import Data
+from training.fit import CheckpointError
 from training.mixture import text_key
 from training.rows import Row
 
@@ -140,3 +151,15 @@ def test_the_table_says_which_recipe_is_better() -> None:
 
 def test_no_interval_beyond_zero_is_no_choice() -> None:
     assert learning_curve.better({"value": -0.1, "low": -0.2, "high": 0.01}) == ""
+
+
+def test_a_starting_model_of_other_settings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "load_base", lambda name: small.base())
+    rows = [small.row(f"{word} order", "abuse" if word == "idiot" else "") for word in small.WORDS]
+    parts = Parts(rows, [], [], [], [])
+    train_start(tmp_path / "start", parts, epochs=1)
+    train_start(tmp_path / "start", parts, epochs=1)
+    with pytest.raises(CheckpointError, match="other settings"):
+        train_start(tmp_path / "start", parts, epochs=2)
