@@ -163,7 +163,8 @@ def _refuse_other_stage(run: Run, stage: Stage) -> None:
     begun = any(run.folder.glob(f"{stage.name}.*"))
     if (noted.read_text(encoding="utf-8") if noted.exists() else "") != settings and begun:
         raise CheckpointError(
-            f"{run.folder} holds a starting model of other settings: remove it, or give another --run"
+            f"{run.folder} holds a starting model of other settings: remove {run.folder.parent}, whose tries"
+            " go on from it, or give another --run"
         )
     write_whole(noted, settings)
 

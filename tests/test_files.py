@@ -8,6 +8,7 @@ import pytest
 
 from model import files
 from model.files import write_whole
+from serving.archives.job import Job
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -32,3 +33,20 @@ def test_a_failure_leaves_the_file_as_before(
         write_whole(path, "two")
     assert path.read_text(encoding="utf-8") == "one"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_files_that_belong_together_all_are_placed_or_none(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    one.write_text("before")
+
+    def full(_: Path) -> None:
+        raise OSError("no space left on the drive")
+
+    job = Job(two, {})
+    with pytest.raises(OSError, match="no space"):
+        job.place({one: lambda part: part.write_text("after"), two: full})
+    assert one.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [one]
+    job.place({path: lambda part: part.write_text("after") for path in (one, two)})
+    assert sorted(tmp_path.iterdir()) == [one, two]
+    assert one.read_text() == two.read_text() == "after"

@@ -125,8 +125,13 @@ class Job:
         """Write files whole, each beside its place, then put all in place; the last one tells that
         the others are there.
         """
-        for path, write in files.items():
-            _write_part(path, write)
+        try:
+            for path, write in files.items():
+                _write_part(path, write)
+        except BaseException:
+            for path in files:
+                _part(path).unlink(missing_ok=True)
+            raise
         for path in files:
             _place(path)
 

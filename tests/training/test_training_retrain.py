@@ -21,11 +21,12 @@ from model.manifest import load_manifest
 from serving.cli import main
 from tests.training import small
 from tests.training.quick import patches
+from training import retrain
 from training.data import load_data
 from training.export import export
 from training.mixture import shingles, text_key
 from training.own import DATASETS
-from training.retrain import RECIPES, epoch_of, known_rows, mix_weights, split_rows
+from training.retrain import RECIPES, epoch_of, known_rows, mix_weights, split_rows, train_on
 from training.rows import Row
 from training.run import Run
 
@@ -50,6 +51,23 @@ def test_a_split_loses_no_row_and_cuts_no_group(count: int, size: int) -> None:
     assert not {r.group for r in train} & {r.group for r in fresh}
     again = split_rows(rows[::-1])[1]
     assert {r.text for r in again} == {r.text for r in fresh}
+
+
+def test_retraining_changes_the_shares_of_rows_that_its_own_recipe_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[tuple[float, float]] = []
+
+    def noted(rows: list[Row], perturbed: float, arabizi: float, seed: int) -> list[Row]:
+        shares.append((perturbed, arabizi))
+        return rows
+
+    monkeypatch.setattr(retrain, "augment", noted)
+    monkeypatch.setattr(retrain, "fit", lambda _network, _tokenizer, epoch_rows, *_: epoch_rows(0))
+    run = Run(tmp_path / "run")
+    run.create("bundled", new_rows(4))
+    train_on(run, new_rows(4), [], replace(RECIPES["full"], perturbed=0.25, arabizi=0.125))
+    assert shares == [(0.25, 0.125)]
 
 
 @pytest.mark.parametrize(
