@@ -333,7 +333,7 @@ def to_markdown(result: dict[str, Any]) -> str:
         "# Speed and memory of archives",
         "",
         f"Model `{result['model']}` on {result['cores']} cores. Written by `python -m"
-        " benchmarks.archives`; do not edit. Ratios hold from machine to machine, figures do not.",
+        " benchmarks.archives`; do not edit. Ratios move less from machine to machine than figures do.",
         "",
         f"{speed['rows']:,} distinct rows of Parquet, mean {speed['mean_tokens']:.1f} tokens (quantiles:"
         f" {spread}); `brandtox score` reads and writes Parquet and ranks the customers, its start of"

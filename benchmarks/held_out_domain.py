@@ -148,8 +148,8 @@ def train_start(folder: Path, parts: Parts, epochs: int = EPOCHS) -> Run:
     """
     stage = replace(MESSAGES_STAGE, start="start", fit=replace(MESSAGES_STAGE.fit, epochs=epochs))
     run = Run(folder)
-    run.create(BUNDLED, parts.start)
     _refuse_other_stage(run, stage)
+    _begin(run, parts)
     if not run.weights(FINAL).exists():
         data = Data(parts.start, [], [])
         train_stage(run, data, stage)
@@ -162,11 +162,36 @@ def _refuse_other_stage(run: Run, stage: Stage) -> None:
     noted, settings = run.folder / "stage.txt", repr(stage)
     begun = any(run.folder.glob(f"{stage.name}.*"))
     if (noted.read_text(encoding="utf-8") if noted.exists() else "") != settings and begun:
-        raise CheckpointError(
-            f"{run.folder} holds a starting model of other settings: remove {run.folder.parent}, whose tries"
-            " go on from it, or give another --run"
-        )
+        raise _other(run, "settings")
+    run.folder.mkdir(parents=True, exist_ok=True)
     write_whole(noted, settings)
+
+
+def _other(run: Run, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{run.folder} holds a starting model of other {what}: remove {run.folder.parent}, whose tries go"
+        " on from it, or give another --run"
+    )
+
+
+def kept_start(folder: Path, parts: Parts) -> Run:
+    """The starting model that was trained for these parts, whatever the settings of today.
+
+    Raises:
+        CheckpointError: there is none, or it is of other rows, which its tries were judged on.
+    """
+    run = Run(folder)
+    if not run.weights(FINAL).exists():
+        raise CheckpointError(f"no starting model is in {folder}: leave --report-only out")
+    _begin(run, parts)
+    return run
+
+
+def _begin(run: Run, parts: Parts) -> None:
+    try:
+        run.create(BUNDLED, parts.start)
+    except CheckpointError as error:
+        raise _other(run, "data") from error
 
 
 def attempt(start: Run, parts: Parts, which: Try, folder: Path) -> Outcome:

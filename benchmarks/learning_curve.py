@@ -29,6 +29,7 @@ from benchmarks.held_out_domain import (
     Try,
     attempt,
     divide,
+    kept_start,
     train_start,
 )
 from model.files import write_whole
@@ -40,7 +41,6 @@ from training.own import DATASETS
 from training.report import table
 from training.retrain import RECIPES
 from training.rows import Row, clusters_of, label_matrix
-from training.run import Run
 
 _SIZES = {50: 3, 200: 3, 1_000: 1}
 """Rows of a file, and how many files of so many rows are drawn."""
@@ -322,7 +322,7 @@ def main(
     if report_only and not (folder / f"{Try().name}.npz").exists():
         raise click.ClickException(f"nothing is measured in {folder}: leave --report-only out")
     try:
-        start = Run(folder / "start") if report_only else train_start(folder / "start", parts)
+        start = (kept_start if report_only else train_start)(folder / "start", parts)
     except CheckpointError as error:
         raise click.ClickException(str(error)) from error
     outcomes = {

@@ -184,7 +184,7 @@ def to_markdown(result: dict[str, Any]) -> str:
             "# Speed and memory",
             "",
             f"Model `{result['model']}` on {result['cores']} cores, messages of about 24 tokens. Written"
-            " by `make bench`; do not edit. Ratios hold from machine to machine, figures do not.",
+            " by `make bench`; do not edit. Ratios move less from machine to machine than figures do.",
             "",
             "| what | figure |",
             "|---|---|",

@@ -35,7 +35,7 @@ def test_a_failure_leaves_the_file_as_before(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_of_files_that_belong_together_all_are_placed_or_none(tmp_path: Path) -> None:
+def test_a_failed_write_places_none_of_the_files_that_belong_together(tmp_path: Path) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     one.write_text("before")
 
@@ -46,6 +46,11 @@ def test_of_files_that_belong_together_all_are_placed_or_none(tmp_path: Path) ->
     with pytest.raises(OSError, match="no space"):
         job.place({one: lambda part: part.write_text("after"), two: full})
     assert one.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [one]
+    two.mkdir()
+    with pytest.raises(OSError, match=r"two\.csv"):
+        job.place({path: lambda part: part.write_text("after") for path in (one, two)})
+    two.rmdir()
     assert list(tmp_path.iterdir()) == [one]
     job.place({path: lambda part: part.write_text("after") for path in (one, two)})
     assert sorted(tmp_path.iterdir()) == [one, two]

@@ -12,6 +12,7 @@ import pytest
 from model import Classifier
 from model.labels import LABELS
 from model.manifest import MANIFEST, RELEASED, load_manifest
+from tests.conftest import OpenClient
 from training.report import to_markdown, write_headline
 
 _CHECKOUT = Path(__file__).parent.parent
@@ -92,3 +93,27 @@ def test_the_readme_has_the_published_figures(results: dict[str, Any], tmp_path:
     shutil.copy(_CHECKOUT / "README.md", readme)
     write_headline(results, readme)
     assert readme.read_bytes() == (_CHECKOUT / "README.md").read_bytes()
+
+
+async def test_the_documented_verdicts_are_what_it_says(
+    shipped: Classifier, open_client: OpenClient
+) -> None:
+    document = json.loads((DOCS / "openapi.json").read_text(encoding="utf-8"))
+    described = document["paths"]["/classify"]["post"]
+    asked = described["requestBody"]["content"]["application/json"]["examples"]
+    told = described["responses"]["200"]["content"]["application/json"]["examples"]
+    assert len(told) == 2
+    async with open_client(shipped) as client:
+        for request, answer in zip(asked.values(), told.values(), strict=False):
+            (said,) = (await client.post("/classify", json=request["value"])).json()["verdicts"]
+            (verdict,) = answer["value"]["verdicts"]
+            assert said.pop("id") is None
+            assert_near(verdict, said)
+
+
+def assert_near(told: dict[str, Any], said: dict[str, Any]) -> None:
+    """Figures may differ a little from processor to processor."""
+    assert told.keys() == said.keys()
+    for name, value in told.items():
+        figures = isinstance(value, dict)
+        assert said[name] == (pytest.approx(value, abs=2e-3) if figures else value), name

@@ -85,7 +85,7 @@ def choose_thresholds(rows: list[Row], probabilities: NDArray[np.float32]) -> Th
     `balanced` maximises F1; of the three labels, their macro-F1 among thresholds that together flag
     at most 4.5 % of the fair rows, of the written ones and of the real ones. `few_false_alarms` is
     the lowest that flags at most 0.9 % of the fair rows for the label, and not below `balanced`
-    (both limits a little inside what is promised, 6 % and 1 %, because dev rows are few).
+    (both limits a little inside what is aimed at, 6 % and 1 %, because dev rows are few).
     """
     labels = label_matrix(rows)
     fair = np.array([row.is_fair for row in rows])
@@ -189,8 +189,12 @@ def _review_above(
     """The lowest limit at which no part has more than its share of rows to review."""
     thresholds = np.array([menu[name][BALANCED] for name in LABELS])
     chances = chance_of_error(probabilities[:, : len(LABELS)], thresholds)
-    limits = [np.quantile(chances[part], 1 - _REVIEW_SHARE) for part in parts if part.any()]
-    return round(float(max(limits)), 4)
+    limits = [
+        np.quantile(chances[part], 1 - _REVIEW_SHARE, method="higher")
+        for part in parts
+        if part.any()
+    ]
+    return _rounded_up(float(max(limits)))
 
 
 def column_of(name: str) -> int:

@@ -2,8 +2,7 @@
 
 A corpus is one Parquet file `<name>.parquet` in the corpora folder, with the columns text, lang,
 dialect, split, abuse, threat, accusation (1, 0 or null where the corpus does not tell) and
-sentiment; `docs/training.md` says where each comes from. Texts stay there: nothing is copied into
-the project. Absent corpora are named and skipped.
+sentiment. Texts stay there: nothing is copied into the project. Absent corpora are named and skipped.
 """
 
 from __future__ import annotations

@@ -128,12 +128,12 @@ class Job:
         try:
             for path, write in files.items():
                 _write_part(path, write)
+            for path in files:
+                _place(path)
         except BaseException:
             for path in files:
                 _part(path).unlink(missing_ok=True)
             raise
-        for path in files:
-            _place(path)
 
     def give_up(self) -> None:
         """There is no job any more: first its description goes, since chunks without it count for

@@ -50,7 +50,9 @@ class ModelAnswer(BaseModel):
     created: str | None = Field(description="The day on which it was released (ISO 8601).")
     active: bool = Field(description="Whether it scores what comes now.")
     base: str | None = Field(description="The encoder that it was trained from.")
-    parent: str | None = Field(description="The model that it was trained on from.")
+    parent: str | None = Field(
+        description="The model that `brandtox retrain` began with; null for a release."
+    )
     data: str | None = Field(description="Fingerprint of the rows that it was trained on.")
     gate: str | None = Field(
         description="Whether it was found no worse than the model before it: passed or refused; null"

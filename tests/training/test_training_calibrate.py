@@ -105,7 +105,7 @@ def test_review_holds_its_share_of_rows() -> None:
     thresholds = choose_thresholds(rows, probabilities)
     cuts = np.array([thresholds.menu[name][BALANCED] for name in LABELS])
     chances = chance_of_error(probabilities[:, : len(LABELS)], cuts)
-    assert 0.085 < (chances > thresholds.review_above).mean() <= 0.1
+    assert 0.085 < (chances > thresholds.review_above).mean() <= 0.095
 
 
 def test_no_part_has_more_than_its_share_to_review() -> None:
@@ -117,7 +117,7 @@ def test_no_part_has_more_than_its_share_to_review() -> None:
     cuts = np.array([thresholds.menu[name][BALANCED] for name in LABELS])
     chances = chance_of_error(probabilities[:, : len(LABELS)], cuts)
     shares = [(chances[i::2] > thresholds.review_above).mean() for i in (0, 1)]
-    assert 0.085 < max(shares) <= 0.1
+    assert 0.085 < max(shares) <= 0.095
     assert min(shares) < 0.05
 
 

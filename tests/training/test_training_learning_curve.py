@@ -21,6 +21,7 @@ from benchmarks.held_out_domain import (
     by_situation,
     cut,
     divide,
+    kept_start,
     train_start,
 )
 from model.labels import LABELS
@@ -153,13 +154,28 @@ def test_no_interval_beyond_zero_is_no_choice() -> None:
     assert learning_curve.better({"value": -0.1, "low": -0.2, "high": 0.01}) == ""
 
 
-def test_a_starting_model_of_other_settings_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> Parts:
     monkeypatch.setattr(run_module, "load_base", lambda name: small.base())
     rows = [small.row(f"{word} order", "abuse" if word == "idiot" else "") for word in small.WORDS]
-    parts = Parts(rows, [], [], [], [])
-    train_start(tmp_path / "start", parts, epochs=1)
-    train_start(tmp_path / "start", parts, epochs=1)
-    with pytest.raises(CheckpointError, match="other settings"):
-        train_start(tmp_path / "start", parts, epochs=2)
+    return Parts(rows, [], [], [], [])
+
+
+def test_a_starting_model_of_other_settings_or_rows_is_refused(tmp_path: Path, few: Parts) -> None:
+    train_start(tmp_path / "start", few, epochs=1)
+    train_start(tmp_path / "start", few, epochs=1)
+    with pytest.raises(CheckpointError, match="other settings: remove"):
+        train_start(tmp_path / "start", few, epochs=2)
+    with pytest.raises(CheckpointError, match="other data: remove"):
+        train_start(tmp_path / "start", few._replace(start=few.start[1:]), epochs=1)
+
+
+def test_reported_again_is_only_what_was_measured_on_the_same_rows(
+    tmp_path: Path, few: Parts
+) -> None:
+    with pytest.raises(CheckpointError, match="--report-only"):
+        kept_start(tmp_path / "start", few)
+    train_start(tmp_path / "start", few, epochs=1)
+    assert kept_start(tmp_path / "start", few).folder == tmp_path / "start"
+    with pytest.raises(CheckpointError, match="other data"):
+        kept_start(tmp_path / "start", few._replace(start=few.start[1:]))
