@@ -18,10 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.batches import Batch, encode, make_batch, plan
+from training.batches import Batch, make_batch, plan
 from training.loss import multi_task_loss, same_complaint_loss
 from training.network import Network
 from training.rows import Row
+from training.segmentation import encode_sampled
 
 _FEWEST_MASKED = 6  # the marks of start and end among them
 
@@ -36,6 +37,7 @@ class FitSettings:
         same_complaint: weight of the contrastive loss on sentence vectors; 0 is off.
         average: decay of the moving average of weights that is kept as the result; 0 is off.
         masked: chance up to which a text's pieces are masked, drawn anew for each reading.
+        sampled: share of readings whose segmentation is drawn at random.
         checkpoint_seconds: time between checkpoints.
     """
 
@@ -48,6 +50,7 @@ class FitSettings:
     same_complaint: float = 0.0
     average: float = 0.998
     masked: float = 0.0
+    sampled: float = 0.0
     max_rows: int = 32
     token_budget: int = 3072
     max_tokens: int = 128
@@ -102,8 +105,9 @@ def _plan_epochs(
 ) -> list[tuple[list[list[int]], list[list[int]]]]:
     planned = []
     for epoch, rows in enumerate(epochs):
-        ids = encode(tokenizer, [row.text for row in rows], settings.max_tokens)
+        texts = [row.text for row in rows]
         seed = settings.seed * 1000 + epoch
+        ids = encode_sampled(tokenizer, texts, settings.max_tokens, settings.sampled, seed)
         groups = [row.group for row in rows] if settings.same_complaint else ()
         lengths = [len(i) for i in ids]
         batches = plan(lengths, settings.token_budget, settings.max_rows, seed, groups)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from training.augment import augment, join_messages
 from training.batches import encode
 from training.data import Data
 from training.fit import FitSettings, fit
 from training.lexical import fit_lexical
 from training.mixture import sample_epoch
+from training.network import Network
 from training.predict import predict
 from training.rows import Row
 from training.run import SOURCES, Run
@@ -28,6 +31,7 @@ class Stage:
         written: our own written rows are part of it.
         perturbed, arabizi: shares of rows that augmentation changes.
         joined: of so many rows more, each two messages sent as one.
+        drawn_back: share of the pretrained encoder in the weights that the stage starts with.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Stage:
     fit: FitSettings
     relabelled: float = 1.0
     joined: float = 0.0
+    drawn_back: float = 0.0
     replay: Mapping[str, float] = field(default_factory=dict)
 
     def sample(self, rows: list[Row], epoch: int = 0) -> list[Row]:
@@ -86,7 +91,15 @@ MESSAGES_STAGE = Stage(
     joined=0.06,
     fit=replace(_CUSTOMER_FIT, epochs=5, rate=1.3e-4, masked=0.15),
 )
-STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE)
+AGAIN_STAGE = replace(
+    MESSAGES_STAGE,
+    name="again",
+    start="messages",
+    drawn_back=0.3,
+    arabizi=0.1,
+    fit=replace(MESSAGES_STAGE.fit, epochs=4, masked=0.2, sampled=0.5, seed=8),
+)
+STAGES = (CORPORA_STAGE, CUSTOMERS_STAGE, MESSAGES_STAGE, AGAIN_STAGE)
 FINAL = "final"
 
 
@@ -94,7 +107,7 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
     """Train one stage, resuming where it was stopped; nothing to do when its weights are there."""
     if run.weights(stage.name).exists():
         return
-    network = run.network(stage.start)
+    network = _starting(run, stage)
     rows = [row for row in data.train if stage.written or row.source != "own"]
 
     def epoch_rows(epoch: int) -> list[Row]:
@@ -103,6 +116,21 @@ def train_stage(run: Run, data: Data, stage: Stage) -> None:
 
     fit(network, run.tokenizer(), epoch_rows, SOURCES, stage.fit, run.folder, stage.name)
     run.keep(network, stage.name)
+
+
+def _starting(run: Run, stage: Stage) -> Network:
+    """The network that the stage starts with: what was learnt by heart is half forgotten, and learnt
+    otherwise, where its encoder is drawn back towards the pretrained one.
+    """
+    network = run.network(stage.start)
+    if stage.drawn_back:
+        pretrained = run.network("start").encoder
+        with torch.no_grad():
+            for weight, before in zip(
+                network.encoder.parameters(), pretrained.parameters(), strict=True
+            ):
+                weight.lerp_(before, stage.drawn_back)
+    return network
 
 
 def train_lexical(run: Run, data: Data) -> None:
@@ -114,7 +142,7 @@ def train_lexical(run: Run, data: Data) -> None:
     run.keep_lexical(fit_lexical(rows, ids, run.config().vocab_size))
 
 
-def train_vectors(run: Run, data: Data, stage: str = MESSAGES_STAGE.name) -> None:
+def train_vectors(run: Run, data: Data, stage: str = AGAIN_STAGE.name) -> None:
     """Fit the sentence vector on the written rows and keep the final weights."""
     network = run.network(stage)
     written = [row for row in data.train if row.source == "own"]

@@ -61,8 +61,8 @@ def data(datasets_folder: Path) -> Data:
 
 def quick(stage: recipe.Stage) -> recipe.Stage:
     """The stage for a small random network: faster rates, texts as they are."""
-    settings = replace(stage.fit, rate=2e-3, max_rows=16, average=0.9, masked=0.0)
-    return replace(stage, fit=settings, perturbed=0.0, arabizi=0.0, joined=0.0)
+    settings = replace(stage.fit, rate=2e-3, max_rows=16, average=0.9, masked=0.0, sampled=0.0)
+    return replace(stage, fit=settings, perturbed=0.0, arabizi=0.0, joined=0.0, drawn_back=0.0)
 
 
 @pytest.fixture(scope="module")

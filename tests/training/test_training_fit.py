@@ -262,6 +262,27 @@ def test_a_stage_joins_the_share_of_messages_that_it_names(
     assert drawn == [rows, rows + round(0.25 * rows)]
 
 
+def test_a_stage_starts_with_its_encoder_drawn_back(
+    tmp_path: Path, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "fit", lambda *_: None)
+    run = Run(tmp_path / "run")
+    run.create("bundled", data.train)
+    learnt = run.network("start")
+    for weight in learnt.parameters():
+        weight.data += 1.0
+    run.keep(learnt, "learnt")
+    for share in (0.0, 0.25):
+        stage = replace(recipe.MESSAGES_STAGE, name=f"{share}", start="learnt", drawn_back=share)
+        recipe.train_stage(run, data, stage)
+        begun = run.network(stage.name)
+        assert torch.equal(begun.head.weight, learnt.head.weight)
+        for weight, before in zip(
+            begun.encoder.parameters(), run.network("start").encoder.parameters(), strict=True
+        ):
+            torch.testing.assert_close(weight, before + 1 - share)
+
+
 def test_a_trained_stage_is_left_as_it_is(tmp_path: Path, data: Data) -> None:
     run = Run(tmp_path / "run")
     recipe.train(run, data, "bundled", epochs=1)
