@@ -24,7 +24,7 @@ _EXAMPLE: Any = {
     "data": None,
     "gate": None,
     "error": None,
-    "size_bytes": 43_416_163,
+    "size_bytes": 43_416_590,
     "thresholds": {
         "abuse": {"balanced": 0.65, "few_false_alarms": 0.8635},
         "threat": {"balanced": 0.775, "few_false_alarms": 0.775},
