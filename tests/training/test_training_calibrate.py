@@ -96,7 +96,7 @@ def test_thresholds_keep_their_promises(scale: float, shift: float, seed: int, c
     for name in LABELS:
         assert menu[name][FEW_FALSE_ALARMS] >= menu[name][BALANCED]
     if any(row.is_fair for row in rows):
-        assert false_alarms(rows, probabilities, menu, BALANCED)[-1] <= 0.045
+        assert false_alarms(rows, probabilities, menu, BALANCED)[-1] <= 0.05
         assert max(false_alarms(rows, probabilities, menu, FEW_FALSE_ALARMS)[:-1]) <= 0.009
 
 
