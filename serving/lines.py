@@ -16,6 +16,7 @@ from serving.openapi import BadItem, VerdictAnswer
 _ROUND_BYTES = 2**17
 """About 500 lines of Arabic: enough for full batches, and a reader sees progress."""
 
+_SUCH_AS = 'such as {"text": "…"}'
 _ANSWER_FIELDS = frozenset({*VerdictAnswer.model_fields, *BadItem.model_fields})
 
 
@@ -53,10 +54,10 @@ def read_line(raw: bytes, number: int, most_characters: int) -> Line:
         record = parse_json(raw)
         _to_json(record)  # 1e999 and the deepest nests can be read but not written
     except (ValueError, RecursionError) as error:
-        reason = f"the line is not JSON: {error}" if raw.strip() else "the line is empty"
+        reason = f"the line is not JSON {_SUCH_AS}: {error}" if raw.strip() else "the line is empty"
         return _broken(raw, number, reason)
     if not isinstance(record, dict):
-        return _broken(raw, number, 'the line is not an object such as {"text": "…"}')
+        return _broken(raw, number, f"the line is not an object {_SUCH_AS}")
     item = read_item(record, most_characters)
     if item.id == record.get("id"):
         record.pop("id", None)
