@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from model.labels import LABELS, SIGNS
+from model.spreadsheet import guard, unguard
 from serving.corrections import SENTIMENT, THREAT_KIND, YES_NO, Labels, read_labels
 from serving.messages import parse_json
 from serving.routes.bodies import clean
@@ -85,8 +86,12 @@ def write_csv(rows: Iterable[Any]) -> Iterator[str]:
     yield _taken(page)
     for row in rows:
         record = record_of(row)
-        writer.writerow({k: int(v) if isinstance(v, bool) else v for k, v in record.items()})
+        writer.writerow({name: _cell(value) for name, value in record.items()})
         yield _taken(page)
+
+
+def _cell(value: Any) -> Any:
+    return guard(value) if isinstance(value, str) else int(value)
 
 
 def _taken(page: io.StringIO) -> str:
@@ -156,7 +161,8 @@ def read_csv(file: IO[bytes], reviewer: str | None) -> Iterator[Word]:
         if None in record or None in record.values():
             yield Word(f"line {number}", error="it has another number of cells than the first line")
         else:
-            yield read_record(f"line {number}", record, reviewer)
+            cells = {name: unguard(cell) for name, cell in record.items()}
+            yield read_record(f"line {number}", cells, reviewer)
 
 
 def read_record(place: str, record: Mapping[str, Any], reviewer: str | None) -> Word:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import threading
@@ -97,6 +98,17 @@ def test_what_is_written_is_read_as_it_was(
         map(key, rows)
     )
     assert {c.at for c in found} == {NOW}
+
+
+def test_no_cell_of_csv_is_run_by_a_spreadsheet() -> None:
+    """What the customer wrote, and what a reviewer did."""
+    text = '=HYPERLINK("http://x","فاتورة")'
+    page = "".join(write_csv([stored(text, {"abuse": True}, "-why", "@mona", 0)]))
+    cells = list(csv.reader(io.StringIO(page.removeprefix("\ufeff"))))[1]
+    assert {"'" + text, "'-why", "'@mona"} <= set(cells)
+    (word,) = read_back("csv", iter([page]))
+    assert word.correction
+    assert (word.correction.text, word.correction.reviewer) == (text, "@mona")
 
 
 # --- a store out and in ---

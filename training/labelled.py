@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from model.labels import LABELS, SENTIMENTS, SIGNS, THREAT_KINDS
 from model.language import detect_language
+from model.spreadsheet import unguard
 from training.encodings import EncodingError, decode
 from training.mixture import text_key
 from training.rows import Row
@@ -304,7 +305,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Record | str]]:
                 f"has {len(cells)} cells, the header {len(header)}: quote text that has {delimiter!r}",
             )
         else:
-            yield line, dict(zip(header, cells, strict=True))
+            yield line, dict(zip(header, map(unguard, cells), strict=True))
 
 
 def _records(reader: Any) -> Iterator[tuple[int, list[str] | str]]:

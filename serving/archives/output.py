@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import IO, Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.spreadsheet import guard
 from serving.archives.chunks import SCORES, Kinds, read_kinds
 from serving.archives.encodings import bytes_as_text
 from serving.archives.parquet import python_values
@@ -28,9 +28,6 @@ _WITH_SEVERAL = {"source_file", "understood_text"}
 _ROW_GROUP = 2**16
 _MARK = "\ufeff"
 _JOINT = "|"
-
-_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
-_NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?")
 
 _TEXTS = {"string", "date", "moment", "instant"}
 _SINGLE_KINDS = {
@@ -224,7 +221,7 @@ def _write_csv(
     with _open(target) as stream:
         stream.write(_MARK)
         writer = csv.writer(stream)
-        writer.writerow([_guarded(name) for name in columns])
+        writer.writerow([guard(name) for name in columns])
         for record in records:
             values = record | {name: _JOINT.join(record.get(name) or ()) for name in lists}
             writer.writerow([_cell(values.get(name)) for name in columns])
@@ -233,19 +230,14 @@ def _write_csv(
 def _cell(value: Any) -> Any:
     match value:
         case str():
-            return _guarded(value)
+            return guard(value)
         case bool():
             return "true" if value else "false"
         case list() | dict():
-            return _guarded(_to_json(value))
+            return guard(_to_json(value))
         case bytes():
-            return _guarded(bytes_as_text(value))
+            return guard(bytes_as_text(value))
     return value
-
-
-def _guarded(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: an apostrophe before what would begin one."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text.strip()) else text
 
 
 def _write_jsonl(

@@ -33,6 +33,11 @@ def test_a_csv_is_read_with_partial_labels(tmp_path: Path) -> None:
     assert not found.problems
 
 
+def test_the_apostrophe_of_an_exported_formula_is_taken_off(tmp_path: Path) -> None:
+    found = read(tmp_path, "text,abuse\n'- you idiot,1\n'quoted',0\n")
+    assert [row.text for row in found.rows] == ["- you idiot", "'quoted'"]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_any_delimiter_and_quoted_line_breaks(tmp_path: Path, delimiter: str) -> None:
     lines = [["text", "abuse"], ['"one\ntwo; three, four"', "1"], ["last", "0"]]
